@@ -1,0 +1,1 @@
+"""The benchmark runner: peers (who), jobs (what), measure (how), report (tables, targets)."""

@@ -1,0 +1,384 @@
+"""What is measured. A job is one program run by each of its peers; it yields the figures of one or more workloads.
+
+A job also says what must be equal in the output of all peers (`check`): a peer that did other work than the rest has no
+place in the table.
+"""
+
+import re
+from dataclasses import dataclass, field
+
+MIB = 1 << 20
+
+C_PEERS = ["burrow", "mimalloc", "boehm", "jemalloc", "glibc"]
+# Which peers go first when --quick may not have time for all.
+ALL = ["burrow", "go", "mimalloc", "boehm", "jemalloc", "glibc"]
+COLLECTORS = ["burrow", "go", "boehm"]
+
+LOWER, HIGHER = "lower", "higher"
+# metric: unit, which direction is better
+METRICS = {
+    "wall": ("s", LOWER),
+    "cpu": ("s", LOWER),
+    "peak_rss": ("MiB", LOWER),
+    "time": ("ns/op", LOWER),
+    "rate": ("Mop/s", HIGHER),
+    "objects": ("Mobj/s", HIGHER),
+    "bytes": ("MiB/s", HIGHER),
+    "pause_total": ("ms", LOWER),
+    "pause_max": ("ms", LOWER),
+    "resident/live": ("x", LOWER),
+    "released/live": ("x", LOWER),
+    "peak/live": ("x", LOWER),
+    "start+exit": ("ms", LOWER),
+}
+
+
+class BadOutput(Exception):
+    """A program ended well but printed something else than expected."""
+
+
+@dataclass
+class Workload:
+    name: str
+    group: str
+    description: str
+
+
+@dataclass
+class Job:
+    """`arguments(peer, procs, repetitions)` is the command line after the program's name; `figures(text, usage)` gives
+    {workload: {metric: value}} from what a peer printed and used; `check(text)` gives {aspect: text}, compared between
+    the peers that have the aspect."""
+
+    name: str
+    program: str
+    workloads: list
+    arguments: object
+    figures: object
+    check: object
+    peers: list = field(default_factory=lambda: ALL)
+    rounds: int = 5
+    repetitions: int = 1  # inside the program
+    quick_repetitions: int = 1
+    spawns: int = 1  # times the stopwatch starts the program
+    quick_spawns: int = 1
+    memory: int = 0  # bytes that must be available
+    environment: dict = field(default_factory=dict)
+
+
+def find(pattern, text):
+    match = re.search(pattern, text, re.MULTILINE)
+    if match is None:
+        raise BadOutput(f"no line like '{pattern}' in its output")
+    return match
+
+
+def number(pattern, text):
+    return float(find(pattern, text).group(1))
+
+
+def process_figures(text, usage):
+    """What every whole-program workload reports; pauses where the library tells."""
+    values = {"wall": usage["wall"], "cpu": usage["cpu"], "peak_rss": usage["peak_rss"] / MIB}
+    total = re.search(r"pause_?total_ms=([\d.]+)", text)
+    longest = re.search(r"pause_max_ms=([\d.]+)", text)
+    if total:
+        values["pause_total"] = float(total.group(1))
+    if longest:
+        values["pause_max"] = float(longest.group(1))
+    return values
+
+
+def check_lines(text):
+    return {"check": "\n".join(re.findall(r"^CHECK .*$", text, re.MULTILINE))}
+
+
+# ---- binary trees, GCBench -------------------------------------------------------------------------------------------
+
+
+def binary_trees(depth, parallel):
+    name = f"bintree{depth}" + ("-par" if parallel else "")
+    shape = "a thread for each depth" if parallel else "one thread"
+
+    def check(text):
+        lines = re.findall(r"^(?:stretch tree|long lived tree|\d+\t trees) .*$", text, re.MULTILINE)
+        if not lines:
+            raise BadOutput("no trees in its output")
+        return {"trees": "\n".join(lines)}
+
+    return Job(
+        name=name,
+        program="bintree",
+        workloads=[Workload(name, "bintree", f"binary trees of depth {depth}, {shape}")],
+        arguments=lambda peer, procs, repetitions: [str(depth)] + (["par"] if parallel else []),
+        figures=lambda text, usage: {name: process_figures(text, usage)},
+        check=check,
+        rounds=3 if depth > 20 else 5,
+    )
+
+
+def gcbench():
+    def check(text):
+        if "Failed" in text:
+            raise BadOutput("the long-lived data is damaged")
+        return {"trees": "\n".join(f"{a} {b}" for a, b in re.findall(r"^depth (\d+) x (\d+):", text, re.MULTILINE))}
+
+    return Job(
+        name="gcbench",
+        program="gcbench",
+        workloads=[Workload("gcbench", "gcbench", "GCBench of Ellis, Kovac and Boehm: trees top down and bottom up")],
+        arguments=lambda peer, procs, repetitions: [],
+        figures=lambda text, usage: {"gcbench": process_figures(text, usage)},
+        check=check,
+        rounds=9,
+    )
+
+
+# ---- allocation by size ----------------------------------------------------------------------------------------------
+
+SIZES = {
+    "16n": "16 B",
+    "16p": "16 B",
+    "32n": "32 B",
+    "32p": "32 B",
+    "64n": "64 B",
+    "64p": "64 B",
+    "256n": "256 B",
+    "256p": "256 B",
+    "1Kn": "1 KiB",
+    "1Kp": "1 KiB",
+    "32Kn": "32 KiB",
+    "32Kp": "32 KiB",
+    "64Kn": "64 KiB",
+    "1Mn": "1 MiB",
+}
+
+
+def alloc_name(size, threads, ballast):
+    return f"alloc-{size}" + (f"-{threads}t" if threads > 1 else "") + ("-ballast" if ballast else "")
+
+
+def allocation(procs, ballast):
+    group = "alloc-ballast" if ballast else "alloc"
+    workloads = []
+    for threads in range(1, procs + 1):
+        for size, words in SIZES.items():
+            kind = "with pointers" if size[-1] == "p" else "no pointers"
+            description = f"{words} objects, {kind}, {threads} thread{'s' if threads > 1 else ''}"
+            description += ", beside 64 MiB of ballast" if ballast else ""
+            workloads.append(Workload(alloc_name(size, threads, ballast), group, description))
+    suffix = "_ballast64M" if ballast else ""
+    row = re.compile(rf"^R alloc_(\w+)_w(\d+)_p{procs}{suffix} ns/op ([\d.]+)", re.MULTILINE)
+
+    def figures(text, usage):
+        rows = {(size, int(threads)): float(value) for size, threads, value in row.findall(text)}
+        missing = [w.name for w in workloads if not any(alloc_name(s, t, ballast) == w.name for s, t in rows)]
+        if missing:
+            raise BadOutput(f"no figure for {', '.join(missing)}")
+        return {alloc_name(size, threads, ballast): {"time": value} for (size, threads), value in rows.items()}
+
+    def check(text):
+        if "nonzero=1" in text:
+            raise BadOutput("a new object was not zero")
+        aspects = {"rows": " ".join(f"{size}/{threads}" for size, threads, _ in row.findall(text))}
+        if "CHECK" in text:
+            aspects.update(check_lines(text))
+        return aspects
+
+    def arguments(peer, number_of_procs, repetitions):
+        threads = [] if peer == "go" else [str(number_of_procs)]  # alloc.go goes by GOMAXPROCS
+        return threads + (["ballast"] if ballast else [])
+
+    return Job(
+        name=group, program="alloc", workloads=workloads, arguments=arguments, figures=figures, check=check, rounds=3
+    )
+
+
+# ---- mark rate -------------------------------------------------------------------------------------------------------
+
+SHAPES = {
+    "tree": "a binary tree in allocation order",
+    "list": "one linked list",
+    "graph": "a random graph with a table of its nodes",
+    "graphonly": "a random tree reachable only through its links",
+    "ptrs1k": "1 KiB objects with two random pointers",
+    "noscan": "1 KiB objects without pointers",
+}
+MARK_SIZES = {256: "256M", 1024: "1G", 4096: "4G"}
+
+
+def mark_objects(shape, megabytes):
+    """How many objects a program builds, by the formulas of mark.go."""
+    target = megabytes * MIB
+    if shape == "tree":
+        depth = 0
+        while ((1 << (depth + 2)) - 1) * 64 < target:
+            depth += 1
+        return (1 << (depth + 1)) - 1
+    size = {"list": 64, "graph": 72, "graphonly": 64, "ptrs1k": 1024, "noscan": 1024}[shape]
+    return target // size + (shape in ("graph", "ptrs1k", "noscan"))
+
+
+def mark(shape, megabytes):
+    name = f"mark-{shape}-{MARK_SIZES[megabytes]}"
+    built = mark_objects(shape, megabytes)
+
+    def figures(text, usage):
+        match = find(r"^R mark_\w+ live_MB=(\d+) objs=(\d+) gc_wall_ms=([\d.]+)", text)
+        seconds = float(match.group(3)) / 1e3
+        return {name: {"objects": built / 1e6 / seconds, "bytes": float(match.group(1)) / seconds}}
+
+    def check(text):
+        live = int(number(r"^R mark_.* objs=(\d+)", text))
+        # A runtime has a few objects of its own; more than that and it did not mark what it should have.
+        if not built <= live <= built * 1.001 + 2000:
+            raise BadOutput(f"{live} objects are live where {built} were built")
+        return {"built": str(built)}
+
+    def arguments(peer, procs, repetitions):
+        if peer == "go":
+            return ["-shape", shape, "-mb", str(megabytes), "-n", str(repetitions)]
+        return [shape, str(megabytes), str(repetitions)]
+
+    return Job(
+        name=name,
+        program="mark",
+        workloads=[Workload(name, "mark", f"a forced collection of {MARK_SIZES[megabytes]}iB: {SHAPES[shape]}")],
+        arguments=arguments,
+        figures=figures,
+        check=check,
+        peers=COLLECTORS,
+        rounds={256: 5, 1024: 3, 4096: 1}[megabytes],
+        repetitions=5 if megabytes > 1024 else 7,
+        quick_repetitions=1 if megabytes > 1024 else 3,
+        memory=megabytes * MIB * 7 // 4,
+        # The heap is built without collections, as the C programs do.
+        environment={"go": {"GOGC": "off"}},
+    )
+
+
+# ---- larson, fragmentation, resident memory --------------------------------------------------------------------------
+
+
+def larson():
+    def figures(text, usage):
+        values = process_figures(text, usage)
+        return {"larson": {"rate": number(r"^R larson Mop/s=([\d.]+)", text), **values}}
+
+    return Job(
+        name="larson",
+        program="larson",
+        workloads=[Workload("larson", "larson", "objects dropped by another thread than the allocating one")],
+        arguments=lambda peer, procs, repetitions: [str(max(2, procs)), "100"],
+        figures=figures,
+        check=check_lines,
+    )
+
+
+def fragmentation(percent):
+    name = f"frag-{percent}"
+
+    def figures(text, usage):
+        count = number(r"^R frag_drop.* n=(\d+)", text)
+        live = number(r" live_MB=(\d+)", text)
+        table = count * 24 / MIB
+        after = number(r" rss_after_MB=(\d+)", text) - table
+        return {name: {"released/live": after / live, "peak_rss": usage["peak_rss"] / MIB, "wall": usage["wall"]}}
+
+    def check(text):
+        match = find(r"^R frag_drop(\d+) n=(\d+) total_MB=(\d+) .*live_MB=(\d+) kept=(\d+)", text)
+        return {"objects": " ".join(match.groups())}
+
+    return Job(
+        name=name,
+        program="frag",
+        workloads=[Workload(name, "frag", f"2 GiB of mixed sizes, {percent} % dropped at random: what stays resident")],
+        arguments=lambda peer, procs, repetitions: [str(percent)],
+        figures=figures,
+        check=check,
+        rounds=3,
+        memory=6 << 30,
+    )
+
+
+def resident(kind, words):
+    name = f"resident-{kind}"
+
+    def figures(text, usage):
+        live = number(r"^R live=(\d+)", text)
+        return {
+            name: {
+                "resident/live": number(r" running=(\d+)", text) / live,
+                "released/live": number(r" released=(\d+)", text) / live,
+                "peak/live": usage["peak_rss"] / live,
+                "wall": usage["wall"],
+                "cpu": usage["cpu"],
+            }
+        }
+
+    return Job(
+        name=name,
+        program="resident",
+        workloads=[Workload(name, "resident", f"resident memory beside live bytes: {words}")],
+        arguments=lambda peer, procs, repetitions: [kind],
+        figures=figures,
+        check=check_lines,
+        rounds=3,
+    )
+
+
+# ---- the main program ------------------------------------------------------------------------------------------------
+
+
+def crossref():
+    def check(text):
+        if "identifier" not in text:
+            raise BadOutput("no table in its output")
+        return {"answers": text}
+
+    return Job(
+        name="crossref",
+        program="crossref",
+        workloads=[Workload("crossref", "crossref", "examples/crossref over /usr/include, and its like in Go")],
+        # NULL and size_t occur wherever there are headers; their definitions and uses show that both read alike.
+        arguments=lambda peer, procs, repetitions: ["--quiet", "--top", "20", "size_t", "NULL"],
+        figures=lambda text, usage: {"crossref": process_figures(text, usage)},
+        check=check,
+        peers=["burrow", "go"],
+        rounds=5,
+    )
+
+
+# ---- start-up --------------------------------------------------------------------------------------------------------
+
+
+def startup(allocates):
+    name = "startup-alloc" if allocates else "startup"
+    words = (
+        "start and exit of a program that allocates one object" if allocates else "start and exit of an empty program"
+    )
+    return Job(
+        name=name,
+        program="startup",
+        workloads=[Workload(name, "startup", f"{words} with the library linked (glibc: without one)")],
+        arguments=lambda peer, procs, repetitions: ["alloc"] if allocates else [],
+        figures=lambda text, usage: {name: {"start+exit": usage["wall"] * 1e3}},
+        check=lambda text: {},
+        peers=["burrow", "burrow-shared", *ALL[1:]],
+        spawns=200,
+        quick_spawns=200,
+    )
+
+
+def all_jobs(procs):
+    jobs = [binary_trees(depth, parallel) for parallel in (False, True) for depth in (16, 18, 21)]
+    jobs.append(gcbench())
+    jobs += [allocation(procs, False), allocation(procs, True)]
+    jobs += [mark(shape, megabytes) for megabytes in MARK_SIZES for shape in SHAPES]
+    jobs.append(larson())
+    jobs += [fragmentation(percent) for percent in (50, 90, 99)]
+    jobs.append(resident("mixed", "400,000 objects of mixed sizes replaced at random"))
+    jobs.append(resident("queue", "a list of 4 million 16 B nodes, appended to and taken from"))
+    jobs.append(crossref())
+    jobs += [startup(False), startup(True)]
+    return jobs

@@ -1,0 +1,121 @@
+/* measure.c - the stopwatch: runs a program on the first N of the processors this one may use, and writes what it took
+ * as one JSON object to a file descriptor. It is a small C program so that the measured one inherits neither the
+ * runner's resident memory (which the kernel would count as its peak) nor the cost of forking it.
+ *
+ *     measure FD PROCESSORS REPETITIONS LIMIT_SECONDS PROGRAM ARGUMENT...
+ *
+ * With more than one repetition, "wall" is the median and the program's output is thrown away. A program that runs
+ * longer than the limit is killed ("timeout": true). */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <fcntl.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+static volatile sig_atomic_t child;
+static volatile sig_atomic_t timed_out;
+
+static void on_alarm(int signal) {
+    (void)signal;
+    timed_out = 1;
+    if (child > 0)
+        kill(child, SIGKILL);
+}
+
+static _Noreturn void fail(const char *what) {
+    fprintf(stderr, "measure: %s: %s\n", what, strerror(errno));
+    exit(125);
+}
+
+static double now(void) {
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (double)t.tv_sec + (double)t.tv_nsec * 1e-9;
+}
+
+static double seconds(struct timeval t) {
+    return (double)t.tv_sec + (double)t.tv_usec * 1e-6;
+}
+
+static void keep_processors(long wanted) {
+    cpu_set_t allowed;
+    if (sched_getaffinity(0, sizeof allowed, &allowed) != 0)
+        fail("sched_getaffinity");
+    for (int cpu = 0; cpu < CPU_SETSIZE; cpu++)
+        if (CPU_ISSET(cpu, &allowed) && wanted-- <= 0)
+            CPU_CLR(cpu, &allowed);
+    if (sched_setaffinity(0, sizeof allowed, &allowed) != 0)
+        fail("sched_setaffinity");
+}
+
+static void start(char **command, int quiet, int report) {
+    pid_t parent = getpid();
+    pid_t pid = fork();
+    if (pid < 0)
+        fail("fork");
+    if (pid != 0) {
+        child = pid;
+        return;
+    }
+    if (prctl(PR_SET_PDEATHSIG, SIGKILL) != 0 || getppid() != parent)
+        _exit(125);
+    close(report);
+    if (quiet) {
+        int null = open("/dev/null", O_WRONLY);
+        if (null < 0 || dup2(null, STDOUT_FILENO) < 0)
+            _exit(125);
+        close(null);
+    }
+    execv(command[0], command);
+    fprintf(stderr, "measure: %s: %s\n", command[0], strerror(errno));
+    _exit(127);
+}
+
+static int ascending(const void *a, const void *b) {
+    double x = *(const double *)a, y = *(const double *)b;
+    return (x > y) - (x < y);
+}
+
+int main(int argc, char **argv) {
+    if (argc < 6) {
+        fputs("usage: measure FD PROCESSORS REPETITIONS LIMIT_SECONDS PROGRAM ARGUMENT...\n", stderr);
+        return 125;
+    }
+    int report = atoi(argv[1]);
+    keep_processors(atol(argv[2]));
+    int repetitions = atoi(argv[3]);
+    double *walls = calloc((size_t)repetitions, sizeof *walls);
+    if (walls == NULL || repetitions < 1)
+        fail("repetitions");
+    if (prctl(PR_SET_PDEATHSIG, SIGTERM) != 0)
+        fail("prctl");
+    signal(SIGALRM, on_alarm);
+    alarm((unsigned)atoi(argv[4]));
+
+    int status = 0;
+    struct rusage usage = {0};
+    for (int i = 0; i < repetitions && status == 0; i++) {
+        double begin = now();
+        start(argv + 5, repetitions > 1, report);
+        while (wait4((pid_t)child, &status, 0, &usage) < 0)
+            if (errno != EINTR)
+                fail("wait4");
+        walls[i] = now() - begin;
+        child = 0;
+    }
+    qsort(walls, (size_t)repetitions, sizeof *walls, ascending);
+    dprintf(report,
+            "{\"wall\": %.9f, \"cpu\": %.6f, \"peak_rss\": %ld, \"exit\": %d, \"signal\": %d, \"timeout\": %s}\n",
+            walls[repetitions / 2], seconds(usage.ru_utime) + seconds(usage.ru_stime), usage.ru_maxrss * 1024,
+            WIFEXITED(status) ? WEXITSTATUS(status) : 0, WIFSIGNALED(status) ? WTERMSIG(status) : 0,
+            timed_out ? "true" : "false");
+    return 0;
+}

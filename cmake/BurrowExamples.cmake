@@ -1,0 +1,21 @@
+# examples/crossref/*.c make one program, examples/article/*.c one program each. They are compiled as a user's program
+# would be (no flag of the library's own) and linked to the static library, so that they run from anywhere.
+
+function(burrow_example name directory)
+    add_executable(${name} ${ARGN})
+    target_link_libraries(${name} PRIVATE burrow_static)
+    set_target_properties(${name} PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${directory})
+    burrow_warnings(${name})
+endfunction()
+
+file(GLOB crossref_sources CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/examples/crossref/*.c)
+if(crossref_sources)
+    burrow_example(crossref ${PROJECT_BINARY_DIR}/bin ${crossref_sources})
+endif()
+
+file(GLOB article_sources CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/examples/article/*.c)
+foreach(source IN LISTS article_sources)
+    get_filename_component(name ${source} NAME_WE)
+    burrow_example(article_${name} ${PROJECT_BINARY_DIR}/bin/article ${source})
+    set_target_properties(article_${name} PROPERTIES OUTPUT_NAME ${name})
+endforeach()

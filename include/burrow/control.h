@@ -1,0 +1,43 @@
+/* burrow/control.h - asking for collections, and the knobs while the program runs.
+ *
+ * Environment: GOGC, GOMEMLIMIT, GOMAXPROCS with Go's syntax and meaning, and BURROWDEBUG, a comma-separated list:
+ *
+ *     gctrace=1      a line on standard error for each collection, in Go's format
+ *     verify=1       after each collection mark again from scratch and compare; abort if an object was missed
+ *     gcstress=N     a collection every N slow-path allocations (1: at every one)
+ *     poison=1       freed memory is filled with 0xdb
+ *     minheap=SIZE   no collection before the heap has this size (64MiB, 1GiB, ...)
+ *     ledger=1       the ledger as a table on standard error at exit
+ *     help=1         this list
+ *
+ * An unknown knob, or a value out of range, is told once on standard error and ignored.
+ */
+#ifndef BURROW_CONTROL_H
+#define BURROW_CONTROL_H
+
+#include <burrow/base.h>
+
+BW__BEGIN
+
+/* A full collection: marks, sweeps everything, queues finalizers and cleanups. Complete when it returns. */
+BW_API void bw_gc(void);
+
+/* A collection, and then every free page goes back to the operating system. */
+BW_API void bw_free_os_memory(void);
+
+/* GOGC: a collection starts when the heap has grown by `percent` over what the last one left alive; negative: never. Returns
+ * the setting before. */
+BW_API int64_t bw_set_gc_percent(int64_t percent);
+
+/* GOMEMLIMIT: a soft limit in bytes on the memory that the library manages. Negative: returns the setting, changes nothing.
+ * INT64_MAX: none. Returns the setting before. */
+BW_API int64_t bw_set_memory_limit(int64_t bytes);
+
+/* No collection starts by itself before the heap has this many bytes. Returns the setting before. */
+BW_API size_t bw_set_min_heap(size_t bytes);
+
+/* The number of processors that the collector's markers use. n < 1 changes nothing. Returns the setting before. */
+BW_API int bw_gomaxprocs(int n);
+
+BW__END
+#endif

@@ -1,0 +1,60 @@
+/* background.c - one thread of the library's own, made at the first collection: it finishes the sweep, and gives memory
+ * that has been idle for a while back to the system.
+ *
+ * What the program will need again before the next collection is kept: a tenth over the goal, as in Go.
+ */
+#include "gc.h"
+
+#define IDLE_NS ((int64_t)500 * 1000 * 1000)
+
+static _Atomic uint32_t news;
+static _Atomic bool has_thread;
+static struct thread *own;
+
+static bool go_on(void) {
+    thread_poll(own);
+    return true;
+}
+
+static size_t bytes_to_keep(void) {
+    size_t goal = pacer_goal(), in_use = atomic_load(&heap.used) - (atomic_load(&heap.free_pages) << PAGE_SHIFT);
+    if (goal > SIZE_MAX / 4)
+        return SIZE_MAX; /* no collection is to come: nothing is known */
+    size_t wanted = goal + goal / 10;
+    return wanted > in_use ? wanted - in_use : 0;
+}
+
+static void work(void *argument) {
+    (void)argument;
+    own = thread_attach_internal();
+    uint32_t seen = 0;
+    for (;;) {
+        uint32_t now = atomic_load(&news);
+        if (now == seen) {
+            thread_leave(own);
+            os_wait(&news, now, -1);
+            thread_enter();
+            continue;
+        }
+        seen = now;
+        heap_sweep_some(go_on);
+        thread_leave(own);
+        os_wait(&news, seen, IDLE_NS);
+        thread_enter();
+        if (atomic_load(&news) == seen)
+            pages_release(bytes_to_keep());
+    }
+}
+
+void background_after_cycle(void) {
+    if (!atomic_load_explicit(&has_thread, memory_order_relaxed) && !atomic_exchange(&has_thread, true) &&
+        !os_start_thread(work, NULL, "burrow-sweep"))
+        atomic_store(&has_thread, false); /* those who allocate sweep; the next collection tries again */
+    atomic_fetch_add(&news, 1);
+    os_wake(&news, 1);
+}
+
+void background_forget_thread(void) {
+    atomic_store(&has_thread, false);
+    own = NULL;
+}

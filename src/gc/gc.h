@@ -1,0 +1,180 @@
+/* gc.h - floor 2: threads, stopping them, roots, marking, cycles, what happens at an object's end.
+ *
+ * A THREAD's record is in one of three states. RUNNING: in the program's code; a collection stops it by a signal. INSIDE: in the
+ * library, perhaps holding its locks; the signal only leaves a note, and the thread stops itself on its way out. SAFE:
+ * waiting, or in bw_blocking, with its registers and stack pointer saved; it cannot leave while the world is stopped. So
+ * while the world is stopped no thread holds a lock of the heap, and every structure is consistent.
+ *
+ * Lock order: gc lock > loader's lock > thread list lock > everything of floor 1.
+ */
+#ifndef BURROW_GC_H
+#define BURROW_GC_H
+
+#include "../heap/heap.h"
+
+enum thread_state { THREAD_RUNNING, THREAD_INSIDE, THREAD_SAFE };
+
+struct thread {
+    struct cache cache;
+    _Atomic uint32_t state;      /* enum thread_state; written by the thread alone */
+    _Atomic uint32_t stop_noted; /* the signal came while INSIDE */
+    _Atomic uint32_t stopped_at; /* the stop at which it stopped, by its number */
+    _Atomic bool gone;           /* the system knows no such thread: it ended without telling */
+    bool internal;               /* the library's own: never signalled, polls */
+    bool has_cache;
+    uintptr_t stack_pointer; /* while SAFE or stopped: nothing below it is in use */
+    uintptr_t saved[64]; /* SAFE in bw_blocking: the registers, from a frame that is gone */
+    os_stack stack;
+    os_range alternate; /* the alternate signal stack it was stopped on */
+    uintptr_t thread_pointer;
+    pid_t id;
+    void *argument; /* between pthread_create and the new thread's first step: what it was given */
+    struct thread *next, *previous;
+};
+
+/* --- threads.c --- */
+extern __thread struct thread *thread_current __attribute__((tls_model("initial-exec")));
+/* The calling thread's record, made if there is none, with its cache; the thread is INSIDE from here to thread_leave. */
+struct thread *thread_enter(void);
+void thread_leave(struct thread *self);
+/* SAFE for a wait: between the two the thread does not touch the heap. The caller is INSIDE before and after, and does not
+ * return in between: its frame holds the registers. */
+static inline __attribute__((always_inline)) void thread_safe_begin(struct thread *self) {
+    OS_SPILL_REGISTERS();
+    self->stack_pointer = os_stack_pointer();
+    if (!os_on_alternate_stack(&self->alternate.lo, &self->alternate.hi))
+        self->alternate = (os_range){0, 0};
+    atomic_store(&self->state, THREAD_SAFE);
+}
+void thread_safe_end(struct thread *self);
+/* A thread of the library's own that is INSIDE stops here if the world should stop. */
+void thread_poll(struct thread *self);
+struct thread *thread_attach_internal(void);
+void threads_each(void (*visit)(struct thread *, void *), void *context); /* while the world is stopped */
+int threads_count(void);
+void runtime_make(void); /* makes everything once; any thread, any number of calls */
+
+/* --- stop.c --- */
+void world_stop(struct thread *self); /* the caller is INSIDE and holds the gc lock */
+void world_start(struct thread *self);
+extern _Atomic uint32_t world_number; /* odd: stopping or stopped */
+void world_park(struct thread *self, uintptr_t stack_pointer);
+void world_stop_install(void);
+
+/* --- cycle.c --- */
+enum cycle_reason { CYCLE_PACED, CYCLE_FORCED, CYCLE_MEMORY };
+void cycle_run(struct thread *self, enum cycle_reason reason); /* the caller is INSIDE and holds no lock */
+void gc_lock_acquire(struct thread *self);
+void gc_lock_release(void);
+extern os_lock gc_lock;
+/* Runs `body` with the gc lock held, the loader's lock held and the world stopped. */
+void world_with_stopped(struct thread *self, void (*body)(void *), void *argument);
+
+struct cycle_phases { /* of the last collection, nanoseconds and bytes */
+    uint64_t stop, mark, finish;
+    size_t bytes_before, goal_before, stack_bytes, data_bytes;
+};
+struct cycle_figures { /* of the last collection, and sums; under the gc lock, read while the world is stopped or racily */
+    uint32_t count, forced;
+    uint64_t pause_total, pause[256], pause_end[256];
+    uint64_t processor_ns; /* markers and pauses */
+    uint64_t last_wall_ns;
+    size_t marked_bytes;
+    struct cycle_phases phases;
+};
+extern struct cycle_figures figures;
+
+/* --- roots.c --- */
+enum root_kind {
+    ROOT_STACK, /* one past an object's end counts, too */
+    ROOT_DATA,
+};
+struct root {
+    uintptr_t lo, hi;
+    enum root_kind kind;
+};
+struct roots {
+    struct root *list;
+    size_t count, capacity;
+    size_t stack_bytes, data_bytes;
+};
+void roots_collect(struct roots *roots, const os_modules *modules); /* the world is stopped */
+void roots_add(struct roots *roots, uintptr_t lo, uintptr_t hi, enum root_kind kind);
+void roots_lock_for_fork(void);
+void roots_unlock_for_fork(void);
+
+/* --- mark.c --- */
+extern uint8_t mark_live; /* the byte that marking writes */
+/* Marks all that the roots reach, with `markers` markers, the caller among them. Bytes found alive. */
+size_t mark_from_roots(struct roots *roots, int markers);
+/* Before mark_from_roots, or followed by mark_drain: puts more on the caller's mark stack. */
+void mark_begin(void);
+void mark_push_words(uintptr_t lo, uintptr_t hi);
+void mark_push_fields(uintptr_t object, const struct span *span); /* what it refers to, not itself */
+void mark_drain(void);                                            /* marks all that was pushed, in the caller alone */
+/* Objects whose byte is this are not marked yet; when one is, its address is kept until mark_take_watched asks. */
+#define MARK_WATCHED 4
+bool mark_take_watched(uintptr_t *object);
+size_t mark_bytes_taken(void);                    /* bytes that marking found alive since mark_from_roots began */
+bool mark_is_live(uintptr_t object);              /* an object's first byte, while marking */
+uint64_t mark_helpers_ns(void);                   /* processor time of the helpers in the last marking */
+void mark_forget_helpers(void);                   /* after fork: there are none */
+size_t mark_memory(void);                         /* bytes of mark stacks */
+
+/* --- memory.c --- */
+void *memory_allocate(struct thread *self, struct layout *layout, size_t bytes); /* INSIDE; does not return without */
+void *memory_allocate_arena(struct thread *self, struct layout *layout, size_t bytes, size_t align);
+uintptr_t memory_require(struct thread *self, const char *function, const void *address, struct span **span);
+
+/* --- special.c: finalizers, cleanups, weak pointers, retain counts --- */
+void specials_push_roots(void);             /* before marking: what finalizers keep, cleanups' arguments, queues */
+void specials_each_root(void (*visit)(void *context, uintptr_t lo, uintptr_t hi),
+                        void (*visit_fields)(void *context, uintptr_t object, const struct span *span), void *context);
+void specials_finish_mark(void);            /* weak pointers cleared, finalizers and cleanups queued */
+void specials_of_freed(uintptr_t object);   /* an object ends at once */
+void specials_start_threads(void);          /* if something is queued */
+void specials_forget_threads(void);         /* after fork */
+extern os_lock specials_lock;
+
+/* --- weakmap.c: ephemeron tables --- */
+void weak_maps_finish_mark(void); /* values whose keys live are marked, to the fixed point; dead entries go */
+
+struct special_figures {
+    _Atomic uint64_t finalizers_queued, finalizers_run, cleanups_queued, cleanups_run;
+};
+extern struct special_figures special_figures;
+
+/* --- pacer.c --- */
+void pacer_after_cycle(size_t marked, size_t roots);
+void pacer_update(void); /* a knob changed */
+size_t pacer_goal(void);
+
+/* --- background.c --- */
+void background_after_cycle(void);
+void background_forget_thread(void);
+
+/* --- verify.c --- */
+void verify_marks(const struct roots *roots);
+
+/* --- knobs.c --- */
+struct knobs {
+    int64_t gc_percent; /* < 0: off */
+    int64_t memory_limit;
+    size_t min_heap;
+    int processors;
+    bool trace, verify, ledger_at_exit;
+    int stop_signal;
+};
+extern struct knobs knobs;
+void knobs_read(void);
+
+/* --- told to the floors above --- */
+struct gc_hooks {
+    void (*after_cycle)(const char *reason); /* the trace line; the gc lock is held, the world runs */
+    void (*at_exit)(void);                   /* the ledger is wanted at exit */
+    struct layout *(*layout_of_size)(const struct layout *layout, size_t bytes); /* an array of the same elements; NULL: no array */
+};
+extern struct gc_hooks gc_hooks;
+extern const struct gc_hooks observe_hooks; /* floor 5's */
+
+#endif

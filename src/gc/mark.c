@@ -1,0 +1,725 @@
+/* mark.c - marking: from the roots, every object that they reach gets the live byte.
+ *
+ * Each marker has a stack of addresses that were found in the heap's range and are not looked at yet: an address goes on it
+ * unfiltered, and passes through a short ring between being taken off and being looked at, in which time its mark byte and its
+ * object arrive in the cache (Cher, Hosking and Vitek, "Software prefetching for mark-sweep garbage collection",
+ * 2004). Objects of many words do not go on the stack at once: what is left of them is a RANGE on a list of its own,
+ * looked at a piece at a time when the stack is empty, so that a stack stays short.
+ *
+ * Stacks are made of segments. A marker that finds others without work gives away the older half of its stack. When no
+ * segment can be had the address is dropped and its span noted; after all else is marked, noted spans are searched again.
+ *
+ * Invariant when marking ends: an object has the live byte if and only if it is reached, and every word of it that is to be
+ * searched has been.
+ */
+#include "gc.h"
+
+#include <string.h>
+
+#define SEGMENT_ITEMS 2046
+#define RING 16u
+#define PIECE_WORDS 512      /* of a range, at once */
+#define SHARE_INTERVAL 256u  /* objects between two looks at whether somebody is idle */
+#define SHARED_RANGE_WORDS 4096
+
+struct segment {
+    struct segment *next;
+    size_t count;
+    uintptr_t items[SEGMENT_ITEMS];
+};
+
+struct range {
+    uintptr_t object; /* where the object begins: the pointer map counts from there */
+    uintptr_t lo, hi; /* what is left */
+    uint32_t layout;
+};
+
+struct marker {
+    uintptr_t *top;           /* of the segment in use; grows up */
+    struct segment *segment;  /* never NULL */
+    struct segment *full;     /* more, oldest last */
+    struct range *ranges;
+    size_t range_count, range_capacity;
+    size_t bytes;
+    uint64_t processor_ns;
+    uint32_t countdown;
+};
+
+uint8_t mark_live;
+
+static struct {
+    os_lock lock;
+    struct segment *_Atomic segments; /* work that anybody may take */
+    struct segment *empty;            /* segments to use */
+    struct range *ranges;
+    _Atomic size_t range_count;
+    size_t range_capacity;
+    int joined; /* markers at work or idle; under the lock */
+    _Atomic int idle;
+    bool open; /* more markers may join */
+    _Atomic uint32_t news; /* changes when work is put here or marking ends */
+    const struct roots *roots;
+    _Atomic size_t next_root;
+    _Atomic bool overflowed;
+    _Atomic size_t memory;
+} shared;
+
+/* --- segments --- */
+
+static struct segment *segment_new(void) {
+    os_lock_acquire(&shared.lock);
+    if (shared.empty == NULL) {
+        size_t count = 16;
+        struct segment *slab = os_map(count * sizeof *slab);
+        for (size_t i = 0; slab && i < count; i++) {
+            slab[i].next = shared.empty;
+            shared.empty = &slab[i];
+        }
+        if (slab)
+            atomic_fetch_add(&shared.memory, count * sizeof *slab);
+    }
+    struct segment *segment = shared.empty;
+    if (segment)
+        shared.empty = segment->next;
+    os_lock_release(&shared.lock);
+    if (segment) {
+        segment->next = NULL;
+        segment->count = 0;
+    }
+    return segment;
+}
+
+static void segment_free(struct segment *segment) {
+    os_lock_acquire(&shared.lock);
+    segment->next = shared.empty;
+    shared.empty = segment;
+    os_lock_release(&shared.lock);
+}
+
+static void watched_marked(uintptr_t object);
+
+static void overflow(uintptr_t address) {
+    struct span *span;
+    uintptr_t object = heap_object_of((void *)address, &span);
+    if (object != 0 && mark_get(mark_byte(object)) != mark_live) {
+        if (mark_get(mark_byte(object)) == MARK_WATCHED)
+            watched_marked(object);
+        mark_set(mark_byte(object), mark_live);
+        atomic_store(&span->overflowed, true);
+        atomic_store(&shared.overflowed, true);
+    }
+}
+
+/* Makes room for `count` more items (at most PIECE_WORDS * 2) on the stack; false: the caller hands them to overflow(). */
+static BW__COLD bool new_segment(struct marker *marker) {
+    struct segment *segment = segment_new();
+    if (segment == NULL)
+        return false;
+    marker->segment->count = (size_t)(marker->top - marker->segment->items);
+    marker->segment->next = marker->full;
+    marker->full = marker->segment;
+    marker->segment = segment;
+    marker->top = segment->items;
+    return true;
+}
+
+static inline bool room_for(struct marker *marker, size_t count) {
+    return __builtin_expect((size_t)(marker->segment->items + SEGMENT_ITEMS - marker->top) >= count, 1) ||
+           new_segment(marker);
+}
+
+/* --- sharing --- */
+
+static void tell(void) {
+    atomic_fetch_add(&shared.news, 1);
+    os_wake(&shared.news, INT32_MAX);
+}
+
+static BW__COLD void share(struct marker *marker) {
+    if (atomic_load(&shared.segments) != NULL)
+        return; /* enough lies there */
+    if (marker->full) {
+        struct segment *segment = marker->full;
+        marker->full = segment->next;
+        os_lock_acquire(&shared.lock);
+        segment->next = atomic_load(&shared.segments);
+        atomic_store(&shared.segments, segment);
+        os_lock_release(&shared.lock);
+        tell();
+        return;
+    }
+    size_t have = (size_t)(marker->top - marker->segment->items), give = (have + 1) / 2;
+    if (have < 2)
+        return;
+    struct segment *segment = segment_new();
+    if (segment == NULL)
+        return;
+    memcpy(segment->items, marker->segment->items, give * sizeof *segment->items);
+    memmove(marker->segment->items, marker->segment->items + give, (have - give) * sizeof *segment->items);
+    marker->top -= give;
+    segment->count = give;
+    os_lock_acquire(&shared.lock);
+    segment->next = atomic_load(&shared.segments);
+    atomic_store(&shared.segments, segment);
+    os_lock_release(&shared.lock);
+    tell();
+}
+
+static bool grow_ranges(struct range **ranges, size_t *capacity) {
+    size_t wanted = *capacity ? *capacity * 2 : 1024;
+    struct range *larger = os_map(wanted * sizeof *larger);
+    if (larger == NULL)
+        return false;
+    atomic_fetch_add(&shared.memory, (wanted - *capacity) * sizeof *larger);
+    if (*capacity) {
+        memcpy(larger, *ranges, *capacity * sizeof *larger);
+        os_unmap(*ranges, *capacity * sizeof *larger);
+    }
+    *ranges = larger;
+    *capacity = wanted;
+    return true;
+}
+
+static void push_range(struct marker *marker, struct range range) {
+    if (marker->range_count == marker->range_capacity && !grow_ranges(&marker->ranges, &marker->range_capacity)) {
+        struct span *span = span_of_offset(heap_offset((void *)range.object));
+        atomic_store(&span->overflowed, true);
+        atomic_store(&shared.overflowed, true);
+        return;
+    }
+    marker->ranges[marker->range_count++] = range;
+}
+
+/* Leaves half of a long range to others. */
+static void share_range(struct range *range) {
+    uintptr_t words = (range->hi - range->lo) / sizeof(void *);
+    uintptr_t middle = range->lo + words / 2 * sizeof(void *);
+    os_lock_acquire(&shared.lock);
+    if (atomic_load(&shared.range_count) < shared.range_capacity ||
+        grow_ranges(&shared.ranges, &shared.range_capacity)) {
+        shared.ranges[atomic_load(&shared.range_count)] =
+            (struct range){range->object, middle, range->hi, range->layout};
+        atomic_fetch_add(&shared.range_count, 1);
+        range->hi = middle;
+    }
+    os_lock_release(&shared.lock);
+    tell();
+}
+
+/* --- looking at words --- */
+
+/* Everything the loops read, in locals of theirs, since a store to a mark byte could alias any field. */
+struct view {
+    uintptr_t base;
+    size_t used;
+    uint8_t *marks;
+    const uint32_t *page_layout;
+    const struct scan *scans;
+    uint8_t live;
+};
+
+static inline struct view view_now(void) {
+    return (struct view){heap.base,        atomic_load_explicit(&heap.used, memory_order_relaxed),
+                         heap.marks,       heap.page_layout,
+                         heap.scans,       mark_live};
+}
+
+static void push_words(struct marker *marker, struct view view, uintptr_t lo, uintptr_t hi, bool one_past) {
+    for (const uintptr_t *word = (const uintptr_t *)lo; word < (const uintptr_t *)hi;) {
+        const uintptr_t *stop = word + PIECE_WORDS < (const uintptr_t *)hi ? word + PIECE_WORDS : (const uintptr_t *)hi;
+        if (!room_for(marker, PIECE_WORDS * 2)) {
+            for (; word < stop; word++) {
+                overflow(*word);
+                if (one_past)
+                    overflow(*word - 1);
+            }
+            continue;
+        }
+        uintptr_t *top = marker->top;
+        for (; word < stop; word++) {
+            uintptr_t value = *word;
+            if (__builtin_expect(value - view.base < view.used, 0)) {
+                *top++ = value;
+                if (one_past && (value & (GRANULE_BYTES - 1)) == 0)
+                    *top++ = value - 1;
+            }
+        }
+        marker->top = top;
+    }
+}
+
+/* Searches [lo, hi) of an object whose layout has a map. */
+static void push_mapped(struct marker *marker, struct view view, const struct layout *layout, uintptr_t object,
+                        uintptr_t lo, uintptr_t hi) {
+    size_t element = layout->element_words;
+    size_t phase = (lo - object) / sizeof(void *) % element;
+    if (!room_for(marker, PIECE_WORDS)) {
+        for (const uintptr_t *word = (const uintptr_t *)lo; word < (const uintptr_t *)hi; word++)
+            overflow(*word); /* more than the map asks for: a rare case, and safe */
+        return;
+    }
+    uintptr_t *top = marker->top;
+    const uint64_t *map = layout->pointer_map;
+    for (const uintptr_t *word = (const uintptr_t *)lo; word < (const uintptr_t *)hi; word++) {
+        if (map[phase / 64] >> (phase % 64) & 1) {
+            uintptr_t value = *word;
+            *top = value;
+            top += value - view.base < view.used;
+        }
+        if (++phase == element)
+            phase = 0;
+    }
+    marker->top = top;
+}
+
+/* Looks at one piece of a range. */
+static void push_piece(struct marker *marker, struct view view, struct range range) {
+    if (range.hi - range.lo > PIECE_WORDS * sizeof(void *)) {
+        if (range.hi - range.lo > SHARED_RANGE_WORDS * sizeof(void *) && atomic_load(&shared.idle) > 0 &&
+            atomic_load(&shared.range_count) == 0)
+            share_range(&range);
+        struct range rest = range;
+        rest.lo += PIECE_WORDS * sizeof(void *);
+        range.hi = rest.lo;
+        push_range(marker, rest);
+    }
+    const struct layout *layout = heap.layouts[range.layout];
+    if (layout->scan == SCAN_WORDS)
+        push_words(marker, view, range.lo, range.hi, false);
+    else
+        push_mapped(marker, view, layout, range.object, range.lo, range.hi);
+}
+
+/* The object that an address inside one belongs to, for addresses that are not its first byte. */
+static uintptr_t resolve(struct view view, uintptr_t address, struct span **found) {
+    struct span *span = span_of_offset(address - view.base);
+    if (span == NULL || span->state == SPAN_FREE)
+        return 0;
+    uintptr_t object = span->base;
+    if (span->state == SPAN_SMALL) {
+        size_t index = slot_index(span, address);
+        if (index >= span->slots)
+            return 0;
+        object += index * span->object_bytes;
+    } else if (address - object >= span->object_bytes) {
+        return 0;
+    }
+    if (view.marks[(object - view.base) >> GRANULE_SHIFT] == MARK_NONE)
+        return 0;
+    *found = span;
+    return object;
+}
+
+/* What an object that was just marked refers to; not for SCAN_BITS of small objects, which the loop does itself. */
+static void push_object(struct marker *marker, struct view view, uintptr_t object, uint32_t number) {
+    const struct layout *layout = heap.layouts[number];
+    size_t bytes = layout->slot_bytes;
+    if (bytes == 0) {
+        struct span *span = span_of_offset(object - view.base);
+        bytes = span->object_bytes;
+        if (span->state == SPAN_QUARANTINE)
+            return;
+        marker->bytes += bytes;
+    }
+    if (layout->scan == SCAN_BITS) {
+        size_t words = layout->element_words < 64 ? layout->element_words : 64;
+        push_mapped(marker, view, layout, object, object, object + words * sizeof(void *));
+        return;
+    }
+    struct range range = {object, object, object + bytes, number};
+    if (layout->scan == SCAN_MAP)
+        range.hi = object + layout->element_words * sizeof(void *);
+    if (layout->scan != SCAN_NONE)
+        push_piece(marker, view, range);
+}
+
+/* Watched objects that were marked and not asked for yet. */
+static struct {
+    os_lock lock;
+    uintptr_t *list;
+    size_t count, capacity;
+} watched;
+
+static BW__COLD void watched_marked(uintptr_t object) {
+    os_lock_acquire(&watched.lock);
+    if (watched.count == watched.capacity) {
+        size_t wanted = watched.capacity ? watched.capacity * 2 : 4096;
+        uintptr_t *larger = os_map(wanted * sizeof *larger);
+        if (larger == NULL)
+            os_fatal("runtime: out of memory: cannot list the keys of weak maps");
+        if (watched.capacity) {
+            memcpy(larger, watched.list, watched.count * sizeof *larger);
+            os_unmap(watched.list, watched.capacity * sizeof *larger);
+        }
+        watched.list = larger;
+        watched.capacity = wanted;
+    }
+    watched.list[watched.count++] = object;
+    os_lock_release(&watched.lock);
+}
+
+bool mark_take_watched(uintptr_t *object) {
+    if (watched.count == 0)
+        return false;
+    *object = watched.list[--watched.count];
+    return true;
+}
+
+static bool more_work(struct marker *marker, struct view view);
+
+static void drain(struct marker *marker) {
+    const struct view view = view_now();
+    uintptr_t ring[RING] = {0};
+    unsigned at = 0, waiting = 0;
+    uintptr_t *top = marker->top;
+    const uintptr_t *bottom = marker->segment->items;
+    size_t bytes = 0;
+    for (;;) {
+        uintptr_t value;
+        if (__builtin_expect(top > bottom, 1)) {
+            uintptr_t next = *--top;
+            size_t offset = next - view.base;
+            __builtin_prefetch(&view.marks[offset >> GRANULE_SHIFT], 1);
+            __builtin_prefetch((void *)next);
+            value = ring[at];
+            ring[at] = next;
+            at = (at + 1) % RING;
+            if (value == 0) {
+                waiting++;
+                continue;
+            }
+        } else if (waiting > 0) {
+            value = ring[at];
+            ring[at] = 0;
+            at = (at + 1) % RING;
+            if (value == 0)
+                continue;
+            waiting--;
+        } else {
+            marker->top = top;
+            if (!more_work(marker, view))
+                break;
+            top = marker->top;
+            bottom = marker->segment->items;
+            continue;
+        }
+
+        size_t offset = value - view.base;
+        uint8_t *byte = &view.marks[offset >> GRANULE_SHIFT];
+        uint8_t was = *byte;
+        if (was == view.live)
+            continue;
+        /* One test for all that is rare: MARK_NONE wraps around, MARK_WATCHED is larger than the others. */
+        if (__builtin_expect(((offset & (GRANULE_BYTES - 1)) != 0) | ((uint8_t)(was - 1) >= MARK_WATCHED - 1), 0)) {
+            struct span *span;
+            value = resolve(view, value, &span);
+            if (value == 0)
+                continue;
+            offset = value - view.base;
+            byte = &view.marks[offset >> GRANULE_SHIFT];
+            if (*byte == view.live)
+                continue;
+            if (*byte == MARK_WATCHED)
+                watched_marked(value);
+        }
+        *byte = view.live;
+        uint32_t number = view.page_layout[offset >> PAGE_SHIFT];
+        const struct scan *scan = &view.scans[number];
+        bytes += scan->slot_words;
+        if (__builtin_expect(scan->kind == SCAN_BITS && scan->slot_words != 0, 1)) {
+            marker->top = top;
+            if (__builtin_expect(!room_for(marker, 64), 0)) {
+                push_object(marker, view, value, number);
+                top = marker->top;
+                bottom = marker->segment->items;
+            } else {
+                top = marker->top;
+                bottom = marker->segment->items;
+                for (uint64_t bits = scan->bits; bits; bits &= bits - 1) {
+                    uintptr_t field = ((const uintptr_t *)value)[__builtin_ctzl(bits)];
+                    if (field - view.base < view.used)
+                        *top++ = field;
+                }
+            }
+        } else if (scan->kind != SCAN_NONE || scan->slot_words == 0) {
+            marker->top = top;
+            push_object(marker, view, value, number);
+            top = marker->top;
+            bottom = marker->segment->items;
+        }
+        if (__builtin_expect(--marker->countdown == 0, 0)) {
+            marker->countdown = SHARE_INTERVAL;
+            if (atomic_load_explicit(&shared.idle, memory_order_relaxed) > 0) {
+                marker->top = top;
+                share(marker);
+                top = marker->top;
+            }
+        }
+    }
+    marker->bytes += bytes * sizeof(void *);
+}
+
+/* --- finding work --- */
+
+static bool take_shared(struct marker *marker, struct view view) {
+    struct segment *segment = NULL;
+    struct range range = {0};
+    os_lock_acquire(&shared.lock);
+    segment = atomic_load(&shared.segments);
+    if (segment)
+        atomic_store(&shared.segments, segment->next);
+    else if (atomic_load(&shared.range_count) > 0)
+        range = shared.ranges[atomic_fetch_sub(&shared.range_count, 1) - 1];
+    os_lock_release(&shared.lock);
+    if (segment) {
+        segment_free(marker->segment);
+        marker->segment = segment;
+        marker->top = segment->items + segment->count;
+        return true;
+    }
+    if (range.hi) {
+        push_piece(marker, view, range);
+        return true;
+    }
+    return false;
+}
+
+/* Waits until there is work or every marker that joined is here: then marking is done. */
+static bool wait_for_work(void) {
+    bool done = false;
+    os_lock_acquire(&shared.lock);
+    if (atomic_fetch_add(&shared.idle, 1) + 1 == shared.joined) {
+        shared.open = false;
+        done = true;
+    }
+    os_lock_release(&shared.lock);
+    if (done) {
+        if (shared.joined > 1)
+            tell();
+        return false;
+    }
+    for (int spins = 0;; spins++) {
+        uint32_t news = atomic_load(&shared.news);
+        if (!shared.open)
+            return false;
+        if (atomic_load(&shared.segments) != NULL || atomic_load(&shared.range_count) > 0) {
+            os_lock_acquire(&shared.lock);
+            bool open = shared.open;
+            if (open)
+                atomic_fetch_sub(&shared.idle, 1);
+            os_lock_release(&shared.lock);
+            return open;
+        }
+        if (spins < 4000)
+            os_cpu_relax();
+        else
+            os_wait(&shared.news, news, 1000000);
+    }
+}
+
+/* Puts something on the empty stack; false: marking is done. */
+static bool more_work(struct marker *marker, struct view view) {
+    for (;;) {
+        if (marker->full) {
+            segment_free(marker->segment);
+            marker->segment = marker->full;
+            marker->full = marker->segment->next;
+            marker->top = marker->segment->items + marker->segment->count;
+            return true;
+        }
+        if (marker->range_count > 0) {
+            push_piece(marker, view, marker->ranges[--marker->range_count]);
+            return true;
+        }
+        if (shared.roots && atomic_load(&shared.next_root) < shared.roots->count) {
+            size_t index = atomic_fetch_add(&shared.next_root, 1);
+            if (index < shared.roots->count) {
+                const struct root *root = &shared.roots->list[index];
+                push_words(marker, view, root->lo, root->hi, root->kind == ROOT_STACK);
+                return true;
+            }
+        }
+        if (take_shared(marker, view))
+            return true;
+        if (!wait_for_work())
+            return false;
+    }
+}
+
+/* --- markers --- */
+
+static bool marker_ready(struct marker *marker) {
+    if (marker->segment == NULL) {
+        marker->segment = segment_new();
+        if (marker->segment == NULL)
+            return false;
+        marker->top = marker->segment->items;
+    }
+    marker->bytes = 0;
+    marker->countdown = SHARE_INTERVAL;
+    return true;
+}
+
+static struct marker own; /* of the thread that collects */
+
+#define MOST_HELPERS 255
+static struct helper {
+    struct marker marker;
+    _Atomic uint32_t wanted; /* the number of the marking it is to help with */
+    uint32_t done;
+} *helpers[MOST_HELPERS];
+static int helper_count;
+static _Atomic uint32_t marking; /* number */
+static _Atomic int helping;      /* helpers that joined and have not finished */
+static _Atomic uint64_t helper_ns;
+static uint64_t last_helper_ns;
+static _Atomic size_t helper_bytes;
+
+static void help(void *argument) {
+    struct helper *self = argument;
+    for (;;) {
+        uint32_t wanted = atomic_load(&self->wanted);
+        if (wanted == self->done) {
+            os_wait(&self->wanted, wanted, -1);
+            continue;
+        }
+        self->done = wanted;
+        os_lock_acquire(&shared.lock);
+        bool joins = shared.open && atomic_load(&marking) == wanted;
+        if (joins) {
+            shared.joined++;
+            atomic_fetch_add(&helping, 1);
+        }
+        os_lock_release(&shared.lock);
+        if (!joins)
+            continue;
+        uint64_t start = os_thread_cpu_ns();
+        if (marker_ready(&self->marker)) {
+            drain(&self->marker);
+            atomic_fetch_add(&helper_bytes, self->marker.bytes);
+        } else {
+            os_lock_acquire(&shared.lock);
+            shared.joined--;
+            os_lock_release(&shared.lock);
+        }
+        atomic_fetch_add(&helper_ns, os_thread_cpu_ns() - start);
+        atomic_fetch_sub(&helping, 1);
+    }
+}
+
+void mark_forget_helpers(void) {
+    helper_count = 0;
+    memset(helpers, 0, sizeof helpers);
+    atomic_store(&helping, 0);
+}
+
+/* Helpers are made when they are first wanted. If the system has no thread to give, there are fewer. */
+static void wake_helpers(int wanted) {
+    if (wanted > MOST_HELPERS)
+        wanted = MOST_HELPERS;
+    while (helper_count < wanted) {
+        struct helper *helper = os_map(sizeof *helper);
+        if (helper == NULL)
+            break;
+        if (!os_start_thread(help, helper, "burrow-mark")) {
+            os_unmap(helper, sizeof *helper);
+            break;
+        }
+        helpers[helper_count++] = helper;
+    }
+    for (int i = 0; i < wanted && i < helper_count; i++) {
+        atomic_store(&helpers[i]->wanted, atomic_load(&marking));
+        os_wake(&helpers[i]->wanted, 1);
+    }
+}
+
+/* Searches again what was dropped for want of room, until nothing is. */
+static void rescan_overflowed(void) {
+    while (atomic_exchange(&shared.overflowed, false)) {
+        uint32_t count = atomic_load(&heap.layout_count);
+        for (uint32_t i = 0; i < count; i++) {
+            struct layout *layout = heap.layouts[i];
+            for (size_t j = 0; j < layout->span_count; j++) {
+                struct span *span = layout->spans[j];
+                if (span == NULL || !atomic_exchange(&span->overflowed, false))
+                    continue;
+                for (uint32_t k = 0; k < span->slots; k++) {
+                    uintptr_t object = span->base + k * span->object_bytes;
+                    if (mark_get(mark_byte(object)) != mark_live)
+                        continue;
+                    push_object(&own, view_now(), object, layout->number);
+                    drain(&own);
+                }
+            }
+        }
+    }
+}
+
+/* Marks alone what lies on the own stack. */
+static void drain_alone(void) {
+    os_lock_acquire(&shared.lock);
+    shared.joined = 1;
+    atomic_store(&shared.idle, 0);
+    os_lock_release(&shared.lock);
+    drain(&own);
+    atomic_store(&shared.idle, 0);
+    rescan_overflowed();
+}
+
+void mark_begin(void) {
+    if (!marker_ready(&own))
+        os_fatal("runtime: out of memory: no mark stack");
+}
+
+size_t mark_from_roots(struct roots *roots, int markers) {
+    atomic_store(&helper_ns, 0);
+    atomic_store(&helper_bytes, 0);
+    os_lock_acquire(&shared.lock);
+    shared.roots = roots;
+    atomic_store(&shared.next_root, 0);
+    shared.joined = 1;
+    atomic_store(&shared.idle, 0);
+    shared.open = true;
+    atomic_fetch_add(&marking, 1);
+    os_lock_release(&shared.lock);
+    if (markers > 1)
+        wake_helpers(markers - 1);
+    drain(&own);
+    while (atomic_load(&helping) > 0)
+        os_cpu_relax();
+    shared.roots = NULL;
+    last_helper_ns = atomic_load(&helper_ns);
+    atomic_store(&shared.idle, 0);
+    rescan_overflowed();
+    return own.bytes + atomic_load(&helper_bytes);
+}
+
+void mark_push_words(uintptr_t lo, uintptr_t hi) {
+    push_words(&own, view_now(), lo, hi, false);
+}
+
+void mark_push_fields(uintptr_t object, const struct span *span) {
+    size_t before = own.bytes;
+    push_object(&own, view_now(), object, span->layout->number);
+    own.bytes = before; /* the object itself is not marked by this */
+}
+
+void mark_drain(void) {
+    drain_alone();
+}
+
+size_t mark_bytes_taken(void) {
+    return own.bytes + atomic_load(&helper_bytes);
+}
+
+bool mark_is_live(uintptr_t object) {
+    return mark_get(mark_byte(object)) == mark_live;
+}
+
+uint64_t mark_helpers_ns(void) {
+    return last_helper_ns;
+}
+
+size_t mark_memory(void) {
+    return atomic_load(&shared.memory);
+}

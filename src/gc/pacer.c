@@ -1,0 +1,51 @@
+/* pacer.c - when the next collection starts.
+ *
+ * With the world stopped while marking there is nothing to predict: the goal is what the last collection left alive plus
+ * GOGC percent of that and of the roots, and at least 4 MiB * GOGC / 100, as in Go; a collection starts when that is
+ * reached. A memory limit lowers the goal, but not below a twentieth above what is alive, so that a program that cannot fit
+ * spends a bounded share of its time collecting.
+ */
+#include "gc.h"
+
+#define LEAST_GOAL ((size_t)4 << 20)
+
+static size_t last_marked, last_roots, goal = LEAST_GOAL;
+
+size_t pacer_goal(void) {
+    return goal;
+}
+
+/* What the library holds besides objects: free pages with memory, tables, mark stacks. */
+static size_t overhead(void) {
+    return atomic_load(&heap.span_records) + atomic_load(&heap.used) / GRANULE_BYTES + mark_memory();
+}
+
+void pacer_update(void) {
+    size_t wanted = SIZE_MAX / 2;
+    if (knobs.gc_percent >= 0) {
+        double percent = (double)knobs.gc_percent / 100;
+        double grown = (double)last_marked + (double)(last_marked + last_roots) * percent;
+        wanted = grown < (double)(SIZE_MAX / 4) ? (size_t)grown : SIZE_MAX / 4;
+        if (wanted < (size_t)((double)LEAST_GOAL * percent))
+            wanted = (size_t)((double)LEAST_GOAL * percent);
+    }
+    if (wanted < knobs.min_heap)
+        wanted = knobs.min_heap;
+    if (knobs.memory_limit < INT64_MAX) {
+        size_t limit = (size_t)knobs.memory_limit, extra = overhead();
+        size_t room = limit > extra ? (limit - extra) / 100 * 97 : 0;
+        if (wanted > room)
+            wanted = room;
+        size_t least = last_marked + last_marked / 20 + ((size_t)1 << 20);
+        if (wanted < least)
+            wanted = least;
+    }
+    goal = wanted;
+    atomic_store(&heap.trigger, wanted > last_marked ? wanted - last_marked : 0);
+}
+
+void pacer_after_cycle(size_t marked, size_t roots) {
+    last_marked = marked;
+    last_roots = roots;
+    pacer_update();
+}

@@ -1,0 +1,169 @@
+/* roots.c - where marking begins: stacks, registers, thread-local and static data, registered ranges.
+ *
+ * Run while the world is stopped. It only lists ranges; the markers read them.
+ */
+#include "gc.h"
+
+#include <string.h>
+
+#define PIECE_BYTES ((uintptr_t)65536) /* longer ranges are cut, so that markers share them */
+
+static os_lock registered_lock;
+static os_range *registered;
+static size_t registered_count, registered_capacity;
+
+static bool grow(void **array, size_t *capacity, size_t item) {
+    size_t wanted = *capacity ? *capacity * 2 : 1024;
+    void *larger = os_map(wanted * item);
+    if (larger == NULL)
+        return false;
+    if (*capacity) {
+        memcpy(larger, *array, *capacity * item);
+        os_unmap(*array, *capacity * item);
+    }
+    *array = larger;
+    *capacity = wanted;
+    return true;
+}
+
+void bw_root_add(void *lo, void *hi) {
+    if ((uintptr_t)hi < (uintptr_t)lo)
+        os_panic("bw_root_add: the range ends at %p, before it begins at %p", hi, lo);
+    struct thread *self = thread_enter();
+    os_lock_acquire(&registered_lock);
+    if (registered_count == registered_capacity &&
+        !grow((void **)&registered, &registered_capacity, sizeof *registered))
+        os_fatal("runtime: out of memory: cannot register a root");
+    registered[registered_count++] = (os_range){(uintptr_t)lo, (uintptr_t)hi};
+    os_lock_release(&registered_lock);
+    thread_leave(self);
+}
+
+void bw_root_remove(void *lo) {
+    struct thread *self = thread_enter();
+    os_lock_acquire(&registered_lock);
+    size_t i = registered_count;
+    while (i > 0 && registered[i - 1].lo != (uintptr_t)lo)
+        i--;
+    if (i > 0)
+        registered[i - 1] = registered[--registered_count];
+    os_lock_release(&registered_lock);
+    thread_leave(self);
+    if (i == 0)
+        os_panic("bw_root_remove: no range that begins at %p is registered", lo);
+}
+
+void roots_lock_for_fork(void) {
+    os_lock_acquire(&registered_lock);
+}
+
+void roots_unlock_for_fork(void) {
+    os_lock_release(&registered_lock);
+}
+
+void roots_add(struct roots *roots, uintptr_t lo, uintptr_t hi, enum root_kind kind) {
+    lo = (lo + 7) & ~(uintptr_t)7;
+    hi &= ~(uintptr_t)7;
+    if (lo < hi)
+        *(kind == ROOT_STACK ? &roots->stack_bytes : &roots->data_bytes) += hi - lo;
+    while (lo < hi) {
+        if (roots->count == roots->capacity && !grow((void **)&roots->list, &roots->capacity, sizeof *roots->list))
+            os_fatal("runtime: out of memory: cannot list the roots");
+        uintptr_t end = hi - lo > PIECE_BYTES ? lo + PIECE_BYTES : hi;
+        roots->list[roots->count++] = (struct root){lo, end, kind};
+        lo = end;
+    }
+}
+
+/* The thread runs on its alternate signal stack, so that the stack it came from has no known end. Where it was
+ * interrupted is among the registers that the kernel saved on the alternate stack: the lowest word there that points into
+ * the stack is that or lies below it. */
+static uintptr_t lowest_reference(uintptr_t lo, uintptr_t hi, os_stack stack) {
+    uintptr_t lowest = stack.hi;
+    for (const uintptr_t *word = (const uintptr_t *)((lo + 7) & ~(uintptr_t)7); word < (const uintptr_t *)hi; word++)
+        if (*word >= stack.lo && *word < lowest)
+            lowest = *word;
+    return lowest;
+}
+
+/* The part of a stack that has memory: from its high end down to the first page that is not mapped. */
+static uintptr_t mapped_down(os_stack stack) {
+    uintptr_t page = os_page_bytes(), at = (stack.hi - 1) & ~(page - 1);
+    while (at > stack.lo && os_mapped(at - page))
+        at -= page;
+    return at;
+}
+
+static void add_foreign_stack(struct roots *roots, uintptr_t stack_pointer) {
+    /* A stack that the program made: from the stack pointer to the end of the mapping. */
+    uintptr_t page = os_page_bytes(), end = (stack_pointer & ~(page - 1)) + page;
+    while (os_mapped(end) && end - stack_pointer < (uintptr_t)64 << 20)
+        end += page;
+    roots_add(roots, stack_pointer, end, ROOT_STACK);
+}
+
+#define RED_ZONE 128 /* what a function that calls nothing may use below its stack pointer */
+
+static void add_stack(struct roots *roots, struct thread *thread) {
+    uintptr_t at = thread->stack_pointer;
+    os_stack stack = thread->stack;
+    if (at >= stack.lo && at < stack.hi) {
+        roots_add(roots, at & ~(uintptr_t)7, stack.hi, ROOT_STACK);
+    } else if (thread->alternate.hi != 0) {
+        roots_add(roots, at & ~(uintptr_t)7, thread->alternate.hi, ROOT_STACK);
+        uintptr_t lowest = lowest_reference(at, thread->alternate.hi, stack);
+        if (lowest == stack.hi)
+            lowest = mapped_down(stack);
+        roots_add(roots, lowest - RED_ZONE > stack.lo ? lowest - RED_ZONE : lowest, stack.hi, ROOT_STACK);
+    } else if (stack.hi != 0) {
+        add_foreign_stack(roots, at);
+        roots_add(roots, mapped_down(stack), stack.hi, ROOT_STACK);
+    }
+}
+
+struct context {
+    struct roots *roots;
+    const os_modules *modules;
+};
+
+static void add_data(void *context, uintptr_t lo, uintptr_t hi) {
+    roots_add(context, lo, hi, ROOT_DATA);
+}
+
+/* What is left of a run counts as alive, and is searched: a first object's stores can precede the store to run->cur. */
+static void add_run(void *context, struct layout *layout, bw__run *run, struct run_private *private_part) {
+    struct roots *roots = context;
+    for (char *slot = run->cur; slot < run->end; slot += layout->slot_bytes)
+        mark_set(mark_byte((uintptr_t)slot), mark_live);
+    if (layout->scan != SCAN_NONE && run->cur < run->end)
+        roots_add(roots, (uintptr_t)run->cur, (uintptr_t)run->end, ROOT_DATA);
+    if (private_part->span) {
+        atomic_store(&private_part->span->owned, false);
+        private_part->span = NULL;
+        private_part->position = 0;
+    }
+}
+
+static void add_thread(struct thread *thread, void *argument) {
+    struct context *context = argument;
+    if (thread->has_cache)
+        cache_each_run(&thread->cache, add_run, context->roots);
+    if (atomic_load(&thread->gone))
+        return;
+    roots_add(context->roots, (uintptr_t)&thread->argument, (uintptr_t)(&thread->argument + 1), ROOT_DATA);
+    roots_add(context->roots, (uintptr_t)thread->saved, (uintptr_t)(thread->saved + 64), ROOT_STACK);
+    if (thread->stack.hi == 0 && thread->thread_pointer == 0)
+        return; /* made, but not begun */
+    add_stack(context->roots, thread);
+    os_thread_local_blocks(context->modules, thread->thread_pointer, add_data, context->roots);
+}
+
+void roots_collect(struct roots *roots, const os_modules *modules) {
+    struct context context = {roots, modules};
+    roots->count = roots->stack_bytes = roots->data_bytes = 0;
+    threads_each(add_thread, &context);
+    for (size_t i = 0; i < modules->data_count; i++)
+        roots_add(roots, modules->data[i].lo, modules->data[i].hi, ROOT_DATA);
+    for (size_t i = 0; i < registered_count; i++)
+        roots_add(roots, registered[i].lo, registered[i].hi, ROOT_DATA);
+}

@@ -1,0 +1,457 @@
+/* special.c - what is known of single objects: finalizers, cleanups, weak pointers, retain counts.
+ *
+ * A table outside the heap, hashed by the object's address, holds a chain of specials. The rules are Go's:
+ *
+ * - A finalizer keeps all that its object refers to, not the object. When only that keeps the object, the finalizer is
+ *   queued and removed, and the object marked: it lives until the finalizer has run and nothing refers to it again.
+ * - Weak pointers are cleared before finalizers are queued, so that a revived object stays unknown to them.
+ * - Cleanups are queued when the object is unreachable and has no finalizer any more.
+ *
+ * A weak pointer refers to a handle: a small pointer-free object that holds the target's address, one for each target, kept
+ * alive as long as the target lives, so that weak pointers to one target are equal, and equal for ever.
+ *
+ * Finalizers run on one thread, cleanups on another, made when first needed: a finalizer that waits stops no cleanup.
+ */
+#include "gc.h"
+
+#include <string.h>
+
+enum special_kind { SPECIAL_FINALIZER, SPECIAL_CLEANUP, SPECIAL_WEAK, SPECIAL_RETAIN };
+
+struct special {
+    struct special *next; /* of the same bucket, or the pool */
+    uintptr_t object;
+    enum special_kind kind;
+    union {
+        void (*function)(void *);
+        void *handle;
+        uint64_t retained;
+    };
+    void *argument;
+    uint64_t id;
+};
+
+os_lock specials_lock;
+struct special_figures special_figures;
+static struct special **buckets;
+static size_t bucket_count; /* a power of two */
+static size_t special_count;
+static struct special *pool;
+static uint64_t next_id = 1;
+
+static size_t bucket_of(uintptr_t object) {
+    return (size_t)((object >> GRANULE_SHIFT) * 0x9e3779b97f4a7c15u >> 20) & (bucket_count - 1);
+}
+
+static void out_of_memory(void) {
+    os_fatal("runtime: out of memory: cannot note a finalizer, cleanup, weak pointer or count");
+}
+
+static void grow_buckets(void) {
+    size_t old_count = bucket_count;
+    struct special **old = buckets;
+    size_t wanted = old_count ? old_count * 2 : 1024;
+    struct special **larger = os_map(wanted * sizeof *larger);
+    if (larger == NULL) {
+        if (old_count)
+            return; /* longer chains */
+        out_of_memory();
+    }
+    buckets = larger;
+    bucket_count = wanted;
+    for (size_t i = 0; i < old_count; i++)
+        for (struct special *special = old[i], *next; special; special = next) {
+            next = special->next;
+            size_t bucket = bucket_of(special->object);
+            special->next = buckets[bucket];
+            buckets[bucket] = special;
+        }
+    if (old_count)
+        os_unmap(old, old_count * sizeof *old);
+}
+
+static struct special *special_new(uintptr_t object, enum special_kind kind) {
+    if (special_count >= bucket_count)
+        grow_buckets();
+    if (pool == NULL) {
+        size_t bytes = 65536;
+        struct special *slab = os_map(bytes);
+        if (slab == NULL)
+            out_of_memory();
+        atomic_fetch_add(&heap.span_records, bytes);
+        for (size_t i = 0; i < bytes / sizeof *slab; i++) {
+            slab[i].next = pool;
+            pool = &slab[i];
+        }
+    }
+    struct special *special = pool;
+    pool = special->next;
+    memset(special, 0, sizeof *special);
+    special->object = object;
+    special->kind = kind;
+    size_t bucket = bucket_of(object);
+    special->next = buckets[bucket];
+    buckets[bucket] = special;
+    special_count++;
+    return special;
+}
+
+/* Takes a special out of its chain; `link` refers to it. */
+static void special_free(struct special **link) {
+    struct special *special = *link;
+    *link = special->next;
+    special->next = pool;
+    pool = special;
+    special_count--;
+}
+
+static struct special **find(uintptr_t object, enum special_kind kind) {
+    if (bucket_count == 0)
+        return NULL;
+    struct special **link = &buckets[bucket_of(object)];
+    while (*link && !((*link)->object == object && (*link)->kind == kind))
+        link = &(*link)->next;
+    return *link ? link : NULL;
+}
+
+/* --- the queues and their threads --- */
+
+struct call {
+    void (*function)(void *);
+    void *argument;
+};
+
+static struct queue {
+    const char *name;
+    struct call *calls; /* a ring */
+    size_t first, count, capacity;
+    _Atomic uint32_t news;
+    bool has_thread;
+    _Atomic uint64_t *queued, *run;
+} queues[2] = {
+    {.name = "burrow-finalize", .queued = &special_figures.finalizers_queued, .run = &special_figures.finalizers_run},
+    {.name = "burrow-cleanup", .queued = &special_figures.cleanups_queued, .run = &special_figures.cleanups_run},
+};
+
+/* False: no memory; the caller leaves the special where it is, for the next collection. */
+static bool enqueue(struct queue *queue, void (*function)(void *), void *argument) {
+    if (queue->count == queue->capacity) {
+        size_t wanted = queue->capacity ? queue->capacity * 2 : 256;
+        struct call *larger = os_map(wanted * sizeof *larger);
+        if (larger == NULL)
+            return false;
+        for (size_t i = 0; i < queue->count; i++)
+            larger[i] = queue->calls[(queue->first + i) % queue->capacity];
+        if (queue->capacity)
+            os_unmap(queue->calls, queue->capacity * sizeof *larger);
+        queue->calls = larger;
+        queue->capacity = wanted;
+        queue->first = 0;
+    }
+    queue->calls[(queue->first + queue->count++) % queue->capacity] = (struct call){function, argument};
+    atomic_fetch_add(queue->queued, 1);
+    return true;
+}
+
+static void run_queue(void *argument) {
+    struct queue *queue = argument;
+    bw_thread_attach();
+    for (;;) {
+        struct thread *self = thread_enter();
+        os_lock_acquire(&specials_lock);
+        struct call call = {0};
+        uint32_t news = atomic_load(&queue->news);
+        bool found = queue->count > 0;
+        if (found) {
+            call = queue->calls[queue->first];
+            queue->calls[queue->first] = (struct call){0};
+            queue->first = (queue->first + 1) % queue->capacity;
+            queue->count--;
+        }
+        os_lock_release(&specials_lock);
+        if (!found) {
+            thread_safe_begin(self);
+            os_wait(&queue->news, news, -1);
+            thread_safe_end(self);
+        }
+        thread_leave(self);
+        if (found) {
+            call.function(call.argument);
+            atomic_fetch_add(queue->run, 1);
+        }
+    }
+}
+
+void specials_start_threads(void) {
+    for (int i = 0; i < 2; i++) {
+        struct queue *queue = &queues[i];
+        os_lock_acquire(&specials_lock);
+        bool wanted = queue->count > 0, start = wanted && !queue->has_thread;
+        if (start)
+            queue->has_thread = true;
+        os_lock_release(&specials_lock);
+        /* Without a thread the calls stay queued, and the next collection tries again. */
+        if (start && !os_start_thread(run_queue, queue, queue->name)) {
+            os_lock_acquire(&specials_lock);
+            queue->has_thread = false;
+            os_lock_release(&specials_lock);
+        }
+        if (wanted) {
+            atomic_fetch_add(&queue->news, 1);
+            os_wake(&queue->news, 1);
+        }
+    }
+}
+
+void specials_forget_threads(void) {
+    queues[0].has_thread = queues[1].has_thread = false;
+}
+
+/* --- in a collection --- */
+
+void specials_each_root(void (*visit)(void *context, uintptr_t lo, uintptr_t hi),
+                        void (*visit_fields)(void *context, uintptr_t object, const struct span *span), void *context) {
+    for (size_t i = 0; i < bucket_count; i++)
+        for (struct special *special = buckets[i]; special; special = special->next) {
+            switch (special->kind) {
+            case SPECIAL_FINALIZER:
+                visit_fields(context, special->object, span_of_offset(heap_offset((void *)special->object)));
+                break;
+            case SPECIAL_CLEANUP:
+                visit(context, (uintptr_t)&special->argument, (uintptr_t)(&special->argument + 1));
+                break;
+            case SPECIAL_WEAK:
+                visit(context, (uintptr_t)&special->handle, (uintptr_t)(&special->handle + 1));
+                break;
+            case SPECIAL_RETAIN:
+                visit(context, (uintptr_t)&special->object, (uintptr_t)(&special->object + 1));
+                break;
+            }
+        }
+    for (int i = 0; i < 2; i++)
+        if (queues[i].count > 0)
+            visit(context, (uintptr_t)queues[i].calls, (uintptr_t)(queues[i].calls + queues[i].capacity));
+}
+
+static void push_root(void *context, uintptr_t lo, uintptr_t hi) {
+    (void)context;
+    mark_push_words(lo, hi);
+}
+
+static void push_fields(void *context, uintptr_t object, const struct span *span) {
+    (void)context;
+    mark_push_fields(object, span);
+}
+
+void specials_push_roots(void) {
+    specials_each_root(push_root, push_fields, NULL);
+}
+
+static void each_dead(enum special_kind kind, bool (*end)(struct special *special)) {
+    for (size_t i = 0; i < bucket_count; i++)
+        for (struct special **link = &buckets[i]; *link;) {
+            struct special *special = *link;
+            if (special->kind == kind && !mark_is_live(special->object) && end(special))
+                special_free(link);
+            else
+                link = &special->next;
+        }
+}
+
+static bool end_weak(struct special *special) {
+    __atomic_store_n((uintptr_t *)special->handle, 0, __ATOMIC_RELAXED);
+    return true;
+}
+
+/* Marking the object at once would hide other finalizers of the same collection only if it referred to their objects, and
+ * then those are marked already. */
+static bool end_finalizer(struct special *special) {
+    if (!enqueue(&queues[0], special->function, (void *)special->object))
+        return false;
+    mark_push_words((uintptr_t)&special->object, (uintptr_t)(&special->object + 1));
+    return true;
+}
+
+/* No memory for the queue: the object stays, so that its finalizer can be queued by the next collection. */
+static bool keep(struct special *special) {
+    mark_push_words((uintptr_t)&special->object, (uintptr_t)(&special->object + 1));
+    return false;
+}
+
+static bool end_cleanup(struct special *special) {
+    return enqueue(&queues[1], special->function, special->argument);
+}
+
+void specials_finish_mark(void) {
+    if (special_count == 0)
+        return;
+    each_dead(SPECIAL_WEAK, end_weak);
+    each_dead(SPECIAL_FINALIZER, end_finalizer);
+    each_dead(SPECIAL_FINALIZER, keep);
+    mark_drain();
+    each_dead(SPECIAL_CLEANUP, end_cleanup);
+    each_dead(SPECIAL_CLEANUP, keep);
+    mark_drain();
+}
+
+/* --- an object ends at once: its cleanups are due, its weak pointers know, its finalizer has nothing to be given --- */
+
+void specials_of_freed(uintptr_t object) {
+    if (__builtin_expect(special_count == 0, 1))
+        return;
+    bool cleanups = false;
+    os_lock_acquire(&specials_lock);
+    for (struct special **link = &buckets[bucket_of(object)]; *link;) {
+        struct special *special = *link;
+        if (special->object != object) {
+            link = &special->next;
+            continue;
+        }
+        if (special->kind == SPECIAL_WEAK)
+            end_weak(special);
+        if (special->kind == SPECIAL_CLEANUP) {
+            cleanups = true;
+            if (!end_cleanup(special))
+                out_of_memory();
+        }
+        special_free(link);
+    }
+    os_lock_release(&specials_lock);
+    if (cleanups)
+        specials_start_threads();
+}
+
+/* --- the public functions --- */
+
+void bw_set_finalizer(void *address, void (*function)(void *)) {
+    struct thread *self = thread_enter();
+    struct span *span;
+    uintptr_t object = memory_require(self, "bw_set_finalizer", address, &span);
+    os_lock_acquire(&specials_lock);
+    struct special **link = find(object, SPECIAL_FINALIZER);
+    bool twice = link != NULL && function != NULL;
+    if (function == NULL && link != NULL)
+        special_free(link);
+    else if (function != NULL && !twice)
+        special_new(object, SPECIAL_FINALIZER)->function = function;
+    os_lock_release(&specials_lock);
+    thread_leave(self);
+    if (twice)
+        os_panic("bw_set_finalizer: %p has a finalizer already", address);
+}
+
+/* The object that an address is in, or a panic. */
+static uintptr_t holder(struct thread *self, const char *function, const void *address, struct span **span) {
+    uintptr_t object = heap.base ? heap_object_of(address, span) : 0;
+    if (object == 0) {
+        char text[200];
+        thread_leave(self);
+        os_panic("%s: %p is not in an object: it is %s", function, address, heap_describe(address, text, sizeof text));
+    }
+    return object;
+}
+
+bw_cleanup bw_add_cleanup(void *address, void (*function)(void *), void *argument) {
+    if (function == NULL)
+        os_panic("bw_add_cleanup: the function is NULL");
+    struct thread *self = thread_enter();
+    struct span *span, *other;
+    uintptr_t object = holder(self, "bw_add_cleanup", address, &span);
+    if (argument != NULL && heap_object_of(argument, &other) == object) {
+        thread_leave(self);
+        os_panic("bw_add_cleanup: the argument refers to the object itself: the cleanup would never run");
+    }
+    os_lock_acquire(&specials_lock);
+    struct special *special = special_new(object, SPECIAL_CLEANUP);
+    special->function = function;
+    special->argument = argument;
+    special->id = next_id++;
+    bw_cleanup cleanup = {special->id, (void *)~object};
+    os_lock_release(&specials_lock);
+    thread_leave(self);
+    return cleanup;
+}
+
+void bw_cleanup_stop(bw_cleanup cleanup) {
+    if (cleanup.id == 0)
+        return;
+    struct thread *self = thread_enter();
+    os_lock_acquire(&specials_lock);
+    uintptr_t object = ~(uintptr_t)cleanup.address_hidden;
+    struct special **link = bucket_count ? &buckets[bucket_of(object)] : NULL;
+    while (link && *link && (*link)->id != cleanup.id)
+        link = &(*link)->next;
+    if (link && *link)
+        special_free(link);
+    os_lock_release(&specials_lock);
+    thread_leave(self);
+}
+
+bw_weak bw_weak_make(void *address) {
+    if (address == NULL)
+        return (bw_weak){0};
+    struct thread *self = thread_enter();
+    struct span *span;
+    uintptr_t object = holder(self, "bw_weak_make", address, &span);
+    os_lock_acquire(&specials_lock);
+    struct special **link = find(object, SPECIAL_WEAK);
+    void *handle = link ? (*link)->handle : NULL;
+    os_lock_release(&specials_lock);
+    if (handle == NULL) {
+        void *fresh = memory_allocate(self, layout_untyped(BW__NOSCAN + bw__class_of(sizeof(uintptr_t))),
+                                      sizeof(uintptr_t));
+        os_lock_acquire(&specials_lock);
+        link = find(object, SPECIAL_WEAK); /* another thread may have been quicker */
+        if (link) {
+            handle = (*link)->handle;
+        } else {
+            handle = fresh;
+            *(uintptr_t *)handle = object;
+            special_new(object, SPECIAL_WEAK)->handle = handle;
+        }
+        os_lock_release(&specials_lock);
+    }
+    bw_keep_alive(address);
+    thread_leave(self);
+    return (bw_weak){handle, (char *)address - (char *)object};
+}
+
+void *bw_weak_get(bw_weak weak) {
+    if (weak.handle == NULL)
+        return NULL;
+    /* Once loaded, the address is in this thread's registers, and a collection finds it there. */
+    uintptr_t object = __atomic_load_n((uintptr_t *)weak.handle, __ATOMIC_ACQUIRE);
+    return object ? (void *)(object + (uintptr_t)weak.offset) : NULL;
+}
+
+void *bw_retain(void *address) {
+    struct thread *self = thread_enter();
+    struct span *span;
+    uintptr_t object = memory_require(self, "bw_retain", address, &span);
+    os_lock_acquire(&specials_lock);
+    struct special **link = find(object, SPECIAL_RETAIN);
+    struct special *special = link ? *link : special_new(object, SPECIAL_RETAIN);
+    special->retained++;
+    os_lock_release(&specials_lock);
+    thread_leave(self);
+    return address;
+}
+
+void bw_release(void *address) {
+    struct thread *self = thread_enter();
+    struct span *span;
+    uintptr_t object = memory_require(self, "bw_release", address, &span);
+    os_lock_acquire(&specials_lock);
+    struct special **link = find(object, SPECIAL_RETAIN);
+    bool last = link && --(*link)->retained == 0;
+    if (last)
+        special_free(link);
+    os_lock_release(&specials_lock);
+    if (last) {
+        specials_of_freed(object);
+        object_free(span, object);
+    }
+    thread_leave(self);
+    if (link == NULL)
+        os_panic("bw_release: %p is not retained", address);
+}

@@ -1,0 +1,106 @@
+/* stop.c - stopping the world and starting it again.
+ *
+ * world_number is even while the program runs and odd from the beginning of a stop to its end. A thread that must not run on
+ * waits for it to change. The stopper looks at each record until the thread is SAFE or has stopped at this number; a
+ * RUNNING thread is sent the signal once, and again each 10 ms, since the system may drop it for want of queue room.
+ *
+ * Why no thread slips through: leaving SAFE, a thread writes its state and then reads world_number; the stopper writes
+ * world_number and then reads the state; both sequentially consistent, so that at least one sees the other.
+ */
+#include "gc.h"
+
+#include <errno.h>
+
+_Atomic uint32_t world_number;
+static _Atomic uint32_t acknowledgements;
+static struct thread *stopper;
+
+extern os_lock threads_lock;
+
+void world_park(struct thread *self, uintptr_t stack_pointer) {
+    uint32_t number = atomic_load(&world_number);
+    if (!(number & 1))
+        return;
+    self->stack_pointer = stack_pointer;
+    if (!os_on_alternate_stack(&self->alternate.lo, &self->alternate.hi))
+        self->alternate = (os_range){0, 0};
+    atomic_store(&self->stopped_at, number);
+    atomic_fetch_add(&acknowledgements, 1);
+    os_wake(&acknowledgements, 1);
+    while (atomic_load(&world_number) == number)
+        os_wait(&world_number, number, -1);
+}
+
+/* In the stopped thread, on the signal. */
+static void on_signal(uintptr_t stack_pointer) {
+    struct thread *self = thread_current;
+    if (self == NULL)
+        return;
+    switch (atomic_load(&self->state)) {
+    case THREAD_RUNNING:
+        world_park(self, stack_pointer);
+        break;
+    case THREAD_INSIDE:
+        atomic_store(&self->stop_noted, 1);
+        break;
+    default:
+        break; /* SAFE: cannot leave that anyway */
+    }
+}
+
+void world_stop_install(void) {
+    os_stop_signal_install(on_signal, knobs.stop_signal);
+}
+
+static bool is_stopped(struct thread *thread, uint32_t number) {
+    return atomic_load(&thread->gone) || atomic_load(&thread->state) == THREAD_SAFE ||
+           atomic_load(&thread->stopped_at) == number;
+}
+
+struct stopping {
+    uint32_t number;
+    bool send;
+    int left;
+};
+
+static void stop_one(struct thread *thread, void *context) {
+    struct stopping *stopping = context;
+    if (thread == stopper || is_stopped(thread, stopping->number))
+        return;
+    stopping->left++;
+    if (stopping->send && !thread->internal && !os_stop_signal_send(thread->id) && errno == ESRCH)
+        atomic_store(&thread->gone, true);
+}
+
+void world_stop(struct thread *self) {
+    os_lock_acquire(&threads_lock);
+    stopper = self;
+    uint32_t number = atomic_load(&world_number) + 1;
+    atomic_store(&world_number, number);
+    uint64_t sent = os_now_ns();
+    struct stopping stopping = {number, true, 0};
+    for (int rounds = 0;; rounds++) {
+        uint32_t seen = atomic_load(&acknowledgements);
+        stopping.left = 0;
+        threads_each(stop_one, &stopping);
+        if (stopping.left == 0)
+            break;
+        stopping.send = false;
+        if (rounds > 200) {
+            os_wait(&acknowledgements, seen, 200000);
+            if (os_now_ns() - sent > 10000000) {
+                stopping.send = true;
+                sent = os_now_ns();
+            }
+        } else {
+            os_cpu_relax();
+        }
+    }
+}
+
+void world_start(struct thread *self) {
+    (void)self;
+    atomic_fetch_add(&world_number, 1);
+    os_wake(&world_number, INT32_MAX);
+    os_lock_release(&threads_lock);
+}

@@ -1,0 +1,371 @@
+/* threads.c - the records of threads: made by pthread_create for its new thread, or by a thread's first allocation. */
+#include "gc.h"
+
+#include "../os/os_interpose.h"
+
+#include <pthread.h>
+#include <string.h>
+
+/* What every thread's runs are before it has its own, and while one of its signal handlers runs. */
+static bw__run empty_runs[RUN_SLOTS];
+__thread bw__run *bw__runs __attribute__((tls_model("initial-exec"))) = empty_runs;
+__thread struct thread *thread_current __attribute__((tls_model("initial-exec")));
+
+/* The frame of the signal handler of the program that this thread is in; 0: in none. */
+static __thread uintptr_t handler_frame __attribute__((tls_model("initial-exec")));
+
+os_lock threads_lock;
+static struct thread *threads;
+static int count;
+static struct thread *pool; /* records are never unmapped: a signal may be on its way */
+static pthread_key_t end_key;
+static pthread_once_t made = PTHREAD_ONCE_INIT;
+static _Atomic bool runtime_made;
+
+static struct thread *record_new(void) {
+    os_lock_acquire(&threads_lock);
+    if (pool == NULL) {
+        size_t bytes = 65536;
+        struct thread *slab = os_map(bytes);
+        for (size_t i = 0; slab && i < bytes / sizeof *slab; i++) {
+            slab[i].next = pool;
+            pool = &slab[i];
+        }
+    }
+    struct thread *thread = pool;
+    if (thread) {
+        pool = thread->next;
+        memset(thread, 0, sizeof *thread);
+        atomic_store(&thread->state, THREAD_SAFE);
+        thread->next = threads;
+        if (threads)
+            threads->previous = thread;
+        threads = thread;
+        count++;
+    }
+    os_lock_release(&threads_lock);
+    return thread;
+}
+
+static void unlink_record(struct thread *thread) {
+    if (thread->previous)
+        thread->previous->next = thread->next;
+    else
+        threads = thread->next;
+    if (thread->next)
+        thread->next->previous = thread->previous;
+    thread->next = pool;
+    pool = thread;
+    count--;
+}
+
+static void record_free(struct thread *thread) {
+    os_lock_acquire(&threads_lock);
+    unlink_record(thread);
+    os_lock_release(&threads_lock);
+}
+
+void threads_each(void (*visit)(struct thread *, void *), void *context) {
+    for (struct thread *thread = threads; thread; thread = thread->next)
+        visit(thread, context);
+}
+
+int threads_count(void) {
+    return count;
+}
+
+/* --- the states --- */
+
+static void stop_if_noted(struct thread *self) {
+    if (__builtin_expect(atomic_load_explicit(&self->stop_noted, memory_order_relaxed) == 0, 1))
+        return;
+    atomic_store(&self->stop_noted, 0);
+    OS_SPILL_REGISTERS();
+    world_park(self, os_stack_pointer());
+}
+
+void thread_leave(struct thread *self) {
+    if (self->internal) {
+        atomic_store(&self->state, THREAD_SAFE);
+        return;
+    }
+    atomic_store_explicit(&self->state, THREAD_RUNNING, memory_order_release);
+    atomic_signal_fence(memory_order_seq_cst);
+    stop_if_noted(self);
+}
+
+void thread_safe_end(struct thread *self) {
+    for (;;) {
+        atomic_store(&self->state, THREAD_INSIDE);
+        uint32_t number = atomic_load(&world_number);
+        if (!(number & 1))
+            return;
+        atomic_store(&self->state, THREAD_SAFE);
+        os_wait(&world_number, number, -1);
+    }
+}
+
+void thread_poll(struct thread *self) {
+    if (atomic_load(&world_number) & 1) {
+        thread_safe_begin(self);
+        thread_safe_end(self);
+    }
+}
+
+/* --- making and ending --- */
+
+static void thread_ended(void *record);
+
+static void runtime_make_once(void) {
+    knobs_read();
+    heap_make();
+    if (pthread_key_create(&end_key, thread_ended) != 0)
+        os_fatal("burrow: pthread_key_create failed: too many keys in use");
+    world_stop_install();
+    os_watch_fork();
+    atomic_store(&runtime_made, true);
+    if (knobs.ledger_at_exit)
+        observe_hooks.at_exit();
+}
+
+void runtime_make(void) {
+    if (!atomic_load_explicit(&runtime_made, memory_order_acquire))
+        pthread_once(&made, runtime_make_once);
+}
+
+/* The calling thread takes a record for its own; it is SAFE. */
+static void adopt(struct thread *self) {
+    self->stack = os_current_stack();
+    self->thread_pointer = os_thread_pointer();
+    self->id = os_thread_id();
+    self->argument = NULL;
+    thread_current = self;
+    os_stop_signal_unblock();
+    pthread_setspecific(end_key, self);
+}
+
+static struct thread *attach(void) {
+    runtime_make();
+    struct thread *self = record_new();
+    if (self == NULL)
+        os_fatal("runtime: out of memory: cannot make a thread's record");
+    self->stack_pointer = (uintptr_t)__builtin_frame_address(0);
+    adopt(self);
+    thread_safe_end(self);
+    return self;
+}
+
+static BW__COLD void refuse_in_handler(void) {
+    os_fatal("burrow: allocation in a signal handler: the interrupted code may be allocating; set a flag or write to a "
+             "pipe there instead");
+}
+
+/* A handler that was left by longjmp has no frame any more: the stack is above it. */
+static void check_handler(struct thread *self) {
+    uintptr_t lo, hi;
+    if (os_on_alternate_stack(&lo, &hi) || (uintptr_t)__builtin_frame_address(0) < handler_frame)
+        refuse_in_handler();
+    handler_frame = 0;
+    if (self && self->has_cache)
+        bw__runs = self->cache.runs;
+}
+
+struct thread *thread_enter(void) {
+    struct thread *self = thread_current;
+    if (__builtin_expect(handler_frame != 0, 0))
+        check_handler(self);
+    if (__builtin_expect(self == NULL, 0)) {
+        self = attach();
+    } else {
+        if (atomic_load_explicit(&self->state, memory_order_relaxed) == THREAD_INSIDE)
+            refuse_in_handler();
+        if (self->internal)
+            thread_safe_end(self);
+        else if (atomic_load_explicit(&self->state, memory_order_relaxed) == THREAD_SAFE) {
+            thread_safe_end(self); /* within bw_blocking, which ends so */
+            bw__runs = self->cache.runs;
+        } else
+            atomic_store_explicit(&self->state, THREAD_INSIDE, memory_order_relaxed);
+        atomic_signal_fence(memory_order_seq_cst);
+    }
+    if (__builtin_expect(!self->has_cache, 0)) {
+        if (!cache_make(&self->cache))
+            os_fatal("runtime: out of memory: cannot make a thread's cache");
+        self->has_cache = true;
+        bw__runs = self->cache.runs;
+    }
+    return self;
+}
+
+struct thread *thread_attach_internal(void) {
+    struct thread *self = thread_enter();
+    self->internal = true;
+    return self;
+}
+
+static void end_thread(struct thread *self) {
+    bw__runs = empty_runs;
+    if (self->has_cache) {
+        cache_empty(&self->cache);
+        cache_unmake(&self->cache);
+        self->has_cache = false;
+    }
+    /* From here on a signal finds no record; one that came before is answered by leaving the list. */
+    thread_current = NULL;
+    thread_safe_begin(self);
+    record_free(self);
+}
+
+static void thread_ended(void *record) {
+    struct thread *self = record;
+    if (self != thread_current)
+        return;
+    if (atomic_load(&self->state) != THREAD_INSIDE)
+        thread_enter();
+    end_thread(self);
+}
+
+bool bw_thread_attach(void) {
+    bool known = thread_current != NULL;
+    thread_leave(thread_enter());
+    return !known;
+}
+
+void bw_thread_detach(void) {
+    if (thread_current == NULL)
+        return;
+    struct thread *self = thread_enter();
+    pthread_setspecific(end_key, NULL);
+    end_thread(self);
+}
+
+/* bw_blocking { }: SAFE from the for statement's first clause to the second evaluation of its condition. This frame is gone
+ * by then, so the registers in it are copied; the caller's frame, above it, lives on. Allocations in the block take the
+ * slow path, which ends being SAFE. */
+static __thread bool blocking_done __attribute__((tls_model("initial-exec")));
+
+__attribute__((noinline)) void bw__blocking_enter(void) {
+    struct thread *self = thread_enter();
+    OS_SPILL_REGISTERS();
+    uintptr_t from = os_stack_pointer(), to = (uintptr_t)__builtin_frame_address(0);
+    if (to - from > sizeof self->saved)
+        from = to - sizeof self->saved; /* the registers are pushed first, at the frame's high end */
+    memcpy(self->saved, (void *)from, to - from);
+    blocking_done = false;
+    bw__runs = empty_runs;
+    self->stack_pointer = to;
+    if (!os_on_alternate_stack(&self->alternate.lo, &self->alternate.hi))
+        self->alternate = (os_range){0, 0};
+    atomic_store(&self->state, THREAD_SAFE);
+}
+
+bool bw__blocking_leave(void) {
+    if (!blocking_done) {
+        blocking_done = true;
+        return true;
+    }
+    struct thread *self = thread_current;
+    if (self && atomic_load(&self->state) == THREAD_SAFE) {
+        thread_safe_end(self);
+        bw__runs = self->cache.runs;
+        thread_leave(self);
+    }
+    return false;
+}
+
+/* --- what pthread_create, signal handlers and fork tell --- */
+
+static void *hook_prepare(void *argument) {
+    /* The maker is known from here on, too: it may be the main thread, which never allocated. */
+    if (thread_current == NULL)
+        thread_leave(thread_enter());
+    struct thread *thread = record_new();
+    if (thread)
+        thread->argument = argument;
+    return thread;
+}
+
+static void hook_begin(void *record) {
+    struct thread *self = record;
+    self->stack_pointer = (uintptr_t)__builtin_frame_address(0);
+    /* The argument is in the caller's frame now, and that is scanned once the stack is known. */
+    self->stack = os_current_stack();
+    void *argument = self->argument;
+    adopt(self);
+    bw_keep_alive(argument);
+    thread_safe_end(self);
+    thread_leave(self);
+}
+
+static void hook_abandon(void *record) {
+    record_free(record);
+}
+
+static void *hook_handler_begin(void) {
+    void *before = (void *)handler_frame;
+    handler_frame = (uintptr_t)__builtin_frame_address(0);
+    bw__runs = empty_runs;
+    return before;
+}
+
+static void hook_handler_end(void *before) {
+    handler_frame = (uintptr_t)before;
+    struct thread *self = thread_current;
+    if (handler_frame == 0)
+        bw__runs = self && self->has_cache ? self->cache.runs : empty_runs;
+}
+
+/* fork: the world is stopped, so that the child's one thread finds every lock free and every structure whole. */
+static struct thread *forker;
+static void hook_fork_prepare(void) {
+    forker = NULL;
+    if (!atomic_load(&runtime_made))
+        return;
+    struct thread *self = thread_enter();
+    gc_lock_acquire(self);
+    roots_lock_for_fork();
+    world_stop(self);
+    forker = self;
+}
+
+static void hook_fork_parent(void) {
+    struct thread *self = forker;
+    if (self == NULL)
+        return;
+    world_start(self);
+    roots_unlock_for_fork();
+    gc_lock_release();
+    thread_leave(self);
+}
+
+static void hook_fork_child(void) {
+    struct thread *self = forker;
+    if (self == NULL)
+        return;
+    for (struct thread *thread = threads, *next; thread; thread = next) {
+        next = thread->next;
+        if (thread == self)
+            continue;
+        if (thread->has_cache) {
+            cache_empty(&thread->cache);
+            cache_unmake(&thread->cache);
+        }
+        unlink_record(thread);
+    }
+    self->id = os_thread_id();
+    mark_forget_helpers();
+    specials_forget_threads();
+    background_forget_thread();
+    hook_fork_parent();
+}
+
+const os_thread_hooks os_thread_hooks_table = {
+    .prepare = hook_prepare,
+    .begin = hook_begin,
+    .abandon = hook_abandon,
+    .handler_begin = hook_handler_begin,
+    .handler_end = hook_handler_end,
+    .fork_prepare = hook_fork_prepare,
+    .fork_parent = hook_fork_parent,
+    .fork_child = hook_fork_child,
+};

@@ -1,0 +1,242 @@
+/* cache.c - a thread's runs of free slots, and filling them.
+ *
+ * A run is a piece of the span that the thread owns for that layout, of at most CHUNK_BYTES, zeroed when it is taken, so
+ * that the zeroes are in the first-level cache when the program writes its object. The program bumps run->cur inline;
+ * nobody else ever writes cur or end while the thread lives, so that a thread stopped between loading and storing cur
+ * stays right.
+ */
+#include "heap.h"
+
+#include <string.h>
+
+bool cache_make(struct cache *cache) {
+    memset(cache, 0, sizeof *cache);
+    cache->runs = os_map(RUN_SLOTS * sizeof *cache->runs);
+    cache->private_runs = os_map(RUN_SLOTS * sizeof *cache->private_runs);
+    if (cache->runs && cache->private_runs)
+        return true;
+    cache_unmake(cache);
+    return false;
+}
+
+void cache_unmake(struct cache *cache) {
+    if (cache->runs)
+        os_unmap(cache->runs, RUN_SLOTS * sizeof *cache->runs);
+    if (cache->private_runs)
+        os_unmap(cache->private_runs, RUN_SLOTS * sizeof *cache->private_runs);
+    if (cache->more)
+        os_unmap(cache->more, cache->more_count * sizeof *cache->more);
+    memset(cache, 0, sizeof *cache);
+}
+
+void cache_each_run(struct cache *cache,
+                    void (*visit)(void *context, struct layout *layout, bw__run *run, struct run_private *private_part),
+                    void *context) {
+    for (uint32_t word = 0; word < RUN_SLOTS / 64; word++)
+        for (uint64_t left = cache->used[word]; left; left &= left - 1) {
+            uint32_t number = word * 64 + (uint32_t)__builtin_ctzl(left);
+            visit(context, heap.layouts[number], &cache->runs[number], &cache->private_runs[number]);
+        }
+    for (uint32_t i = 0; i < cache->more_count; i++)
+        if (cache->more[i].run.cur || cache->more[i].private_part.span)
+            visit(context, heap.layouts[RUN_SLOTS + i], &cache->more[i].run, &cache->more[i].private_part);
+}
+
+static bool find_run(struct cache *cache, struct layout *layout, bw__run **run, struct run_private **private_part) {
+    uint32_t number = layout->number;
+    if (number < RUN_SLOTS) {
+        cache->used[number / 64] |= (uint64_t)1 << (number % 64);
+        *run = &cache->runs[number];
+        *private_part = &cache->private_runs[number];
+        return true;
+    }
+    uint32_t index = number - RUN_SLOTS;
+    if (index >= cache->more_count) {
+        uint32_t wanted = cache->more_count ? cache->more_count : 1024;
+        while (wanted <= index)
+            wanted *= 2;
+        struct extra_run *larger = os_map(wanted * sizeof *larger);
+        if (larger == NULL)
+            return false;
+        if (cache->more) {
+            memcpy(larger, cache->more, cache->more_count * sizeof *larger);
+            os_unmap(cache->more, cache->more_count * sizeof *cache->more);
+        }
+        cache->more = larger;
+        cache->more_count = wanted;
+    }
+    *run = &cache->more[index].run;
+    *private_part = &cache->more[index].private_part;
+    return true;
+}
+
+/* --- spans: from the partial list, by sweeping, new --- */
+
+static void disown(struct layout *layout, struct span *span) {
+    atomic_store(&span->owned, false);
+    /* Slots that were freed after the run passed them. */
+    if (atomic_load(&span->allocated) < span->slots)
+        layout_offer(layout, span);
+}
+
+static struct span *span_new(struct layout *layout) {
+    struct span *span = pages_allocate(layout->span_pages, 1);
+    if (span == NULL)
+        return NULL;
+    span->layout = layout;
+    span->object_bytes = layout->slot_bytes;
+    span->slots = layout->slots;
+    span->reciprocal = layout->reciprocal;
+    atomic_store(&span->needs_zero, pages_dirty(span->base, span->pages));
+    atomic_store(&span->partial_tag, 0);
+    atomic_store(&span->allocated, 0);
+    atomic_store(&span->overflowed, false);
+    span->state = SPAN_SMALL;
+    if (!layout_add_span(layout, span)) {
+        pages_free(span);
+        return NULL;
+    }
+    pages_mark_dirty(span->base, span->pages);
+    pages_set_span(span, span, layout->number);
+    return span;
+}
+
+static struct span *acquire_span(struct layout *layout) {
+    struct span *span = layout_take_partial(layout);
+    while (span == NULL && layout_sweep_one(layout, &span))
+        if (atomic_load(&span->allocated) == span->slots)
+            span = NULL;
+    if (span == NULL)
+        span = span_new(layout);
+    if (span)
+        atomic_store(&span->owned, true);
+    return span;
+}
+
+/* --- runs --- */
+
+/* The first free slot at or after `from`, and how many follow it, at most `most`; 0: none. */
+static uint32_t free_slots(const struct span *span, uint32_t *from, uint32_t most) {
+    size_t stride = span->object_bytes >> GRANULE_SHIFT;
+    const uint8_t *bytes = mark_byte(span->base);
+    uint32_t at = *from;
+    if (stride == 1) {
+        /* Sixteen-byte slots: eight bytes at a time past the allocated ones. */
+        while (at + 8 <= span->slots) {
+            uint64_t eight;
+            memcpy(&eight, bytes + at, 8);
+            if ((eight - 0x0101010101010101u) & ~eight & 0x8080808080808080u)
+                break;
+            at += 8;
+        }
+    }
+    while (at < span->slots && mark_get(&bytes[at * stride]) != MARK_NONE)
+        at++;
+    if (at == span->slots)
+        return 0;
+    uint32_t end = at + 1, limit = span->slots - at < most ? span->slots : at + most;
+    if (stride == 1) {
+        while (end + 8 <= limit) {
+            uint64_t eight;
+            memcpy(&eight, bytes + end, 8);
+            if (eight != 0)
+                break;
+            end += 8;
+        }
+    }
+    while (end < limit && mark_get(&bytes[end * stride]) == MARK_NONE)
+        end++;
+    *from = at;
+    return end - at;
+}
+
+static void set_new(const struct span *span, uint32_t first, uint32_t count) {
+    size_t stride = span->object_bytes >> GRANULE_SHIFT;
+    uint8_t *bytes = mark_byte(span->base) + first * stride;
+    if (stride == 1) {
+        memset(bytes, MARK_NEW, count);
+        return;
+    }
+    for (uint32_t i = 0; i < count; i++)
+        mark_set(&bytes[i * stride], MARK_NEW);
+}
+
+static bool take_run(struct run_private *private_part, bw__run *run) {
+    struct span *span = private_part->span;
+    struct layout *layout = span->layout;
+    uint32_t first = private_part->position, most = (uint32_t)(CHUNK_BYTES / span->object_bytes);
+    if (most == 0 || heap.stress)
+        most = 1;
+    uint32_t count = free_slots(span, &first, most);
+    if (count == 0)
+        return false;
+    atomic_thread_fence(memory_order_acquire); /* with object_free: what it wrote before it cleared a byte */
+    char *start = (char *)span->base + first * span->object_bytes;
+    size_t bytes = count * span->object_bytes;
+    if (atomic_load_explicit(&span->needs_zero, memory_order_relaxed))
+        memset(start, 0, bytes);
+    set_new(span, first, count);
+    private_part->position = first + count;
+    atomic_fetch_add_explicit(&span->allocated, count, memory_order_relaxed);
+    atomic_fetch_add_explicit(&layout->handed.objects, count, memory_order_relaxed);
+    atomic_fetch_add_explicit(&layout->handed.bytes, bytes, memory_order_relaxed);
+    atomic_fetch_add_explicit(&layout->live.objects, count, memory_order_relaxed);
+    atomic_fetch_add_explicit(&layout->live.bytes, bytes, memory_order_relaxed);
+    atomic_fetch_add_explicit(&heap.handed, bytes, memory_order_relaxed);
+    run->cur = start;
+    run->end = start + bytes;
+    return true;
+}
+
+void *cache_allocate(struct cache *cache, struct layout *layout) {
+    bw__run *run;
+    struct run_private *private_part;
+    if (!find_run(cache, layout, &run, &private_part))
+        return NULL;
+    while (run->cur == run->end) {
+        if (private_part->span && take_run(private_part, run))
+            break;
+        if (private_part->span)
+            disown(layout, private_part->span);
+        private_part->position = 0;
+        private_part->span = acquire_span(layout);
+        if (private_part->span == NULL)
+            return NULL;
+    }
+    void *object = run->cur;
+    run->cur += layout->slot_bytes;
+    return object;
+}
+
+/* Takes back what is left of a run: it was never allocated, so it is not reclaimed either. */
+static void empty_run(void *context, struct layout *layout, bw__run *run, struct run_private *private_part) {
+    (void)context;
+    size_t bytes = (size_t)(run->end - run->cur);
+    if (bytes > 0) {
+        struct span *span = span_of_offset(heap_offset(run->cur));
+        uint32_t count = (uint32_t)(bytes / layout->slot_bytes);
+        bool emptied;
+        span_sweep(span, &emptied); /* its bytes say live; a sweep under way must not see them change */
+        for (char *slot = run->cur; slot < run->end; slot += layout->slot_bytes)
+            mark_set(mark_byte((uintptr_t)slot), MARK_NONE);
+        atomic_store(&span->needs_zero, true);
+        atomic_fetch_sub(&span->allocated, count);
+        atomic_fetch_sub(&layout->handed.objects, count);
+        atomic_fetch_sub(&layout->handed.bytes, bytes);
+        atomic_fetch_sub(&layout->live.objects, count);
+        atomic_fetch_sub(&layout->live.bytes, bytes);
+        run->cur = run->end = NULL;
+        if (span != private_part->span)
+            layout_offer(layout, span);
+    }
+    if (private_part->span) {
+        disown(layout, private_part->span);
+        private_part->span = NULL;
+        private_part->position = 0;
+    }
+}
+
+void cache_empty(struct cache *cache) {
+    cache_each_run(cache, empty_run, NULL);
+    memset(cache->used, 0, sizeof cache->used);
+}

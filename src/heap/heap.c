@@ -1,0 +1,159 @@
+/* heap.c - making the heap's address range and its tables, and finding objects by address. */
+#include "heap.h"
+
+#include <stdio.h>
+#include <string.h>
+
+struct heap heap;
+struct heap_hooks heap_hooks;
+
+/* What each table has for one page of heap. */
+static const struct {
+    size_t page_bytes;
+} tables[4] = {{PAGE_BYTES / GRANULE_BYTES}, {sizeof(struct span *)}, {sizeof(uint32_t)}, {1}};
+
+static void *table_at(int table) {
+    switch (table) {
+    case 0:
+        return heap.marks;
+    case 1:
+        return heap.page_span;
+    case 2:
+        return heap.page_layout;
+    default:
+        return heap.page_dirty;
+    }
+}
+
+static bool reserve(size_t bytes, size_t tables_for) {
+    size_t pages = tables_for >> PAGE_SHIFT;
+    void *at[5] = {os_reserve(bytes, OS_HUGE_PAGE), NULL, NULL, NULL, NULL};
+    bool done = at[0] != NULL;
+    for (int i = 0; i < 4 && done; i++) {
+        at[i + 1] = os_reserve(pages * tables[i].page_bytes, i == 0 ? OS_HUGE_PAGE : 0);
+        done = at[i + 1] != NULL;
+    }
+    if (!done) {
+        if (at[0])
+            os_unreserve(at[0], bytes);
+        for (int i = 0; i < 4; i++)
+            if (at[i + 1])
+                os_unreserve(at[i + 1], pages * tables[i].page_bytes);
+        return false;
+    }
+    heap.base = (uintptr_t)at[0];
+    heap.marks = at[1];
+    heap.page_span = at[2];
+    heap.page_layout = at[3];
+    heap.page_dirty = at[4];
+    heap.reserved = bytes;
+    heap.tables_for = tables_for;
+    return true;
+}
+
+void heap_make(void) {
+    /* Sixteen times what the machine has: address space costs nothing, and fragmentation then never ends a program that
+     * memory would not. Where address space is limited, a quarter of it, extended as long as the range after it is free. */
+    size_t physical = os_physical_bytes();
+    size_t wanted = (size_t)1 << 38;
+    while (wanted < physical * 16 && wanted < (size_t)1 << 44)
+        wanted *= 2;
+    bool made = reserve(wanted, wanted);
+    for (size_t bytes = wanted / 2; !made && bytes >= (size_t)16 << 20; bytes /= 2)
+        made = bytes <= physical / 4 && reserve(bytes, bytes * 4);
+    if (!made)
+        os_fatal("runtime: out of memory: cannot reserve address space for the heap (is `ulimit -v` too small?)");
+    atomic_store(&heap.live, MARK_A);
+    atomic_store(&heap.cycle, 1);
+    layouts_make();
+}
+
+bool heap_grow(size_t bytes, uintptr_t *from, size_t *got) {
+    size_t used = atomic_load(&heap.used);
+    size_t step = used / 16 > ((size_t)1 << 20) ? used / 16 : (size_t)1 << 20;
+    if (step > (size_t)256 << 20)
+        step = (size_t)256 << 20;
+    if (step < bytes)
+        step = bytes;
+    step = (step + OS_HUGE_PAGE - 1) & ~(OS_HUGE_PAGE - 1);
+    if (step < bytes) /* overflow */
+        return false;
+    if (step > heap.reserved - used) {
+        size_t more = step - (heap.reserved - used);
+        if (more > heap.tables_for - heap.reserved || !os_extend((void *)(heap.base + heap.reserved), more))
+            return false;
+        heap.reserved += more;
+    }
+    for (int i = 0; i < 4; i++) {
+        size_t end = ((used + step) >> PAGE_SHIFT) * tables[i].page_bytes;
+        end = (end + 65535) & ~(size_t)65535;
+        if (end > heap.tables_used[i]) {
+            char *table = (char *)table_at(i) + heap.tables_used[i];
+            if (!os_commit(table, end - heap.tables_used[i]))
+                return false;
+            /* Mark bytes of a large heap are read at random while marking: fewer TLB misses. */
+            if (i == 0 && used >= (size_t)64 << 20)
+                os_want_huge_pages(table, end - heap.tables_used[i]);
+            heap.tables_used[i] = end;
+        }
+    }
+    if (!os_commit((void *)(heap.base + used), step))
+        return false;
+    /* The first pages stay small, so that a program with few objects stays small. */
+    if (used > 0)
+        os_want_huge_pages((void *)(heap.base + used), step);
+    *from = heap.base + used;
+    *got = step;
+    atomic_store(&heap.used, used + step);
+    return true;
+}
+
+size_t heap_object_bytes(const struct span *span) {
+    return span->object_bytes;
+}
+
+uintptr_t heap_object_of(const void *address, struct span **found) {
+    if (!heap_contains(address))
+        return 0;
+    struct span *span = span_of_offset(heap_offset(address));
+    if (span == NULL || span->state == SPAN_FREE || span->state == SPAN_QUARANTINE)
+        return 0;
+    uintptr_t object = span->base;
+    if (span->state == SPAN_SMALL) {
+        size_t index = slot_index(span, (uintptr_t)address);
+        if (index >= span->slots)
+            return 0;
+        object += index * span->object_bytes;
+    } else if ((uintptr_t)address - span->base >= span->object_bytes) {
+        return 0;
+    }
+    uint8_t byte = mark_get(mark_byte(object));
+    if (byte == MARK_NONE)
+        return 0;
+    if (atomic_load(&span->swept) != atomic_load(&heap.cycle) && byte != atomic_load(&heap.live))
+        return 0; /* dead, not swept yet */
+    *found = span;
+    return object;
+}
+
+const char *heap_describe(const void *address, char *text, size_t room) {
+    struct span *span = NULL;
+    uintptr_t at = (uintptr_t)address, object = heap_object_of(address, &span);
+    os_stack stack = os_current_stack();
+    if (object == at)
+        snprintf(text, room, "an object of %zu bytes", span->object_bytes);
+    else if (object != 0)
+        snprintf(text, room, "inside an object: %zu bytes into the one at %p of %zu bytes", at - object,
+                 (void *)object, span->object_bytes);
+    else if (at >= stack.lo && at < stack.hi)
+        snprintf(text, room, "on this thread's stack");
+    else if (!heap_contains(address))
+        snprintf(text, room, "not in the Burrow heap");
+    else if ((span = span_of_offset(heap_offset(address))) == NULL || span->state == SPAN_FREE)
+        snprintf(text, room, "in a free part of the heap: freed already, or never allocated");
+    else if (span->state == SPAN_QUARANTINE)
+        snprintf(text, room, "in an arena that was freed");
+    else
+        snprintf(text, room, "a free slot: freed already, or never allocated");
+    return text;
+}

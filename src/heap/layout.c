@@ -1,0 +1,195 @@
+/* layout.c - layouts: numbering them, and the ones that every program has. */
+#include "heap.h"
+
+#include <string.h>
+
+/* Tables of this many layouts are reserved; they are committed as layouts come. A layout is made for each type and size
+ * of array that a program uses, so that this is out of reach. */
+#define MOST_LAYOUTS ((size_t)1 << 22)
+#define TABLE_STEP ((size_t)4096)
+
+static os_lock layouts_lock;
+static size_t layouts_committed;
+
+/* Enough slots that taking a span is rare beside using it, few enough that a span is not large beside its slots. */
+uint32_t layout_span_pages(size_t slot_bytes) {
+    size_t wanted = slot_bytes * 512;
+    if (wanted > 32768)
+        wanted = 32768;
+    if (wanted < slot_bytes * 16)
+        wanted = slot_bytes * 16;
+    if (wanted > 131072)
+        wanted = 131072;
+    size_t pages = (wanted + PAGE_BYTES - 1) >> PAGE_SHIFT;
+    /* No more than a sixteenth lost at the end. */
+    while ((pages << PAGE_SHIFT) % slot_bytes > (pages << PAGE_SHIFT) / 16)
+        pages++;
+    return (uint32_t)pages;
+}
+
+static bool commit_tables(size_t count) {
+    while (layouts_committed < count) {
+        if (layouts_committed == MOST_LAYOUTS)
+            return false;
+        if (!os_commit(heap.layouts + layouts_committed, TABLE_STEP * sizeof *heap.layouts) ||
+            !os_commit(heap.scans + layouts_committed, TABLE_STEP * sizeof *heap.scans))
+            return false;
+        layouts_committed += TABLE_STEP;
+    }
+    return true;
+}
+
+/* Layouts live as long as the process. */
+static struct layout *record_new(void) {
+    static struct layout *slab;
+    static size_t left;
+    if (left == 0) {
+        size_t bytes = 65536;
+        slab = os_map(bytes);
+        if (slab == NULL)
+            return NULL;
+        left = bytes / sizeof *slab;
+        atomic_fetch_add(&heap.span_records, bytes);
+    }
+    left--;
+    return slab++;
+}
+
+struct layout *layout_new(const struct layout *like) {
+    os_lock_acquire(&layouts_lock);
+    uint32_t number = atomic_load(&heap.layout_count);
+    struct layout *layout = NULL;
+    if (commit_tables((size_t)number + 1) && (layout = record_new()) != NULL) {
+        memcpy(layout, like, sizeof *layout);
+        layout->number = number;
+        if (layout->slot_bytes) {
+            layout->span_pages = layout_span_pages(layout->slot_bytes);
+            layout->slots = (uint32_t)(((size_t)layout->span_pages << PAGE_SHIFT) / layout->slot_bytes);
+            layout->reciprocal = reciprocal_of(layout->slot_bytes >> GRANULE_SHIFT);
+        } else {
+            layout->large = layout;
+        }
+        heap.scans[number] = (struct scan){layout->scan == SCAN_BITS ? layout->pointer_map[0] : 0,
+                                           layout->slot_bytes / (uint32_t)sizeof(void *), layout->scan};
+        heap.layouts[number] = layout;
+        atomic_store(&heap.layout_count, number + 1);
+    }
+    os_lock_release(&layouts_lock);
+    return layout;
+}
+
+/* Slot numbers of the public header: a family is BW__CLASSES slots, of which the first, that no size class uses, stands
+ * for its large objects. */
+struct layout *layout_untyped(uint32_t slot) {
+    return heap.layouts[slot];
+}
+
+const char *layout_name(const struct layout *layout) {
+    if (layout->name)
+        return layout->name;
+    return layout->scan == SCAN_NONE ? "pointer-free bytes" : "untyped words";
+}
+
+void layouts_make(void) {
+    heap.layouts = os_reserve(MOST_LAYOUTS * sizeof *heap.layouts, 0);
+    heap.scans = os_reserve(MOST_LAYOUTS * sizeof *heap.scans, 0);
+    bool made = heap.layouts != NULL && heap.scans != NULL;
+    static const uint8_t family_scan[2] = {SCAN_NONE, SCAN_WORDS};
+    for (int family = 0; family < 2 && made; family++) {
+        struct layout *large = layout_new(&(struct layout){.scan = family_scan[family]});
+        made = large != NULL;
+        for (uint32_t size_class = 1; size_class < BW__CLASSES && made; size_class++)
+            made = layout_new(&(struct layout){
+                       .slot_bytes = bw__class_bytes(size_class), .scan = family_scan[family], .large = large}) != NULL;
+    }
+    if (!made)
+        os_fatal("runtime: out of memory: cannot make the heap's tables");
+}
+
+/* --- the spans of a layout --- */
+
+bool layout_add_span(struct layout *layout, struct span *span) {
+    os_lock_acquire(&layout->lock);
+    if (layout->span_count == layout->span_capacity) {
+        size_t wanted = layout->span_capacity ? layout->span_capacity * 2 : 512;
+        struct span **larger = os_map(wanted * sizeof *larger);
+        if (larger == NULL) {
+            os_lock_release(&layout->lock);
+            return false;
+        }
+        atomic_fetch_add(&heap.span_records, (wanted - layout->span_capacity) * sizeof *larger);
+        if (layout->span_capacity) {
+            memcpy(larger, layout->spans, layout->span_count * sizeof *larger);
+            os_unmap(layout->spans, layout->span_capacity * sizeof *larger);
+        }
+        layout->spans = larger;
+        layout->span_capacity = wanted;
+    }
+    span->index = layout->span_count;
+    layout->spans[layout->span_count++] = span;
+    os_lock_release(&layout->lock);
+    return true;
+}
+
+/* Every span is swept and no thread is being given one: the world is stopped, or the caller holds the gc lock and has
+ * finished the sweep. */
+void heap_pack_layouts(void) {
+    uint32_t count = atomic_load(&heap.layout_count);
+    for (uint32_t i = 0; i < count; i++) {
+        struct layout *layout = heap.layouts[i];
+        os_lock_acquire(&layout->lock);
+        if (layout->holes > layout->span_count / 8) {
+            size_t kept = 0;
+            for (size_t j = 0; j < layout->span_count; j++)
+                if (layout->spans[j]) {
+                    layout->spans[kept] = layout->spans[j];
+                    layout->spans[kept]->index = kept;
+                    kept++;
+                }
+            layout->span_count = kept;
+            layout->holes = 0;
+            layout->sweep_count = 0;
+            atomic_store(&layout->sweep_next, 0);
+        }
+        os_lock_release(&layout->lock);
+    }
+}
+
+void heap_begin_sweep(void) {
+    uint32_t count = atomic_load(&heap.layout_count);
+    atomic_fetch_add(&heap.cycle, 1);
+    if (atomic_load(&heap.cycle) == SWEEPING)
+        atomic_store(&heap.cycle, 1);
+    for (uint32_t i = 0; i < count; i++) {
+        struct layout *layout = heap.layouts[i];
+        layout->sweep_count = layout->span_count;
+        atomic_store(&layout->sweep_next, 0);
+        atomic_store(&layout->partial, NULL);
+    }
+}
+
+void layout_offer(struct layout *layout, struct span *span) {
+    uint32_t cycle = atomic_load(&heap.cycle);
+    os_lock_acquire(&layout->lock);
+    if (!atomic_load(&span->owned) && atomic_load(&span->partial_tag) != cycle) {
+        atomic_store(&span->partial_tag, cycle);
+        span->next = atomic_load(&layout->partial);
+        atomic_store(&layout->partial, span);
+    }
+    os_lock_release(&layout->lock);
+}
+
+struct span *layout_take_partial(struct layout *layout) {
+    if (atomic_load_explicit(&layout->partial, memory_order_relaxed) == NULL)
+        return NULL;
+    os_lock_acquire(&layout->lock);
+    struct span *span = atomic_load(&layout->partial);
+    if (span) {
+        atomic_store(&layout->partial, span->next);
+        span->next = NULL;
+        atomic_store(&span->partial_tag, 0);
+        atomic_store(&span->owned, true);
+    }
+    os_lock_release(&layout->lock);
+    return span;
+}

@@ -1,0 +1,320 @@
+/* pages.c - runs of free pages: good fit from size-ordered bins, coalesced at once, given back to the system.
+ *
+ * A free run is a span record with state SPAN_FREE; the page table refers to it from its first and its last page only, so
+ * that a run being freed finds its neighbours. Bins hold runs of exactly 1 to 127 pages, then eight bins to each doubling.
+ * In the bin of the wanted size the best of the first 32 is taken, else the first of the next larger non-empty bin: at
+ * most an eighth larger than it could be, in constant time.
+ *
+ * Every page has a dirty flag: clean pages read as zero (never touched, or given back). Runs coalesce regardless.
+ */
+#include "heap.h"
+
+#include <string.h>
+
+#define EXACT_BINS 128
+#define BINS (EXACT_BINS + 8 * 40)
+
+static os_lock pages_lock;
+static struct span *bins[BINS];
+static uint64_t bins_used[(BINS + 63) / 64];
+static struct span *record_pool;
+
+/* --- span records: from slabs that are never unmapped, so that a stale reference still reads a record --- */
+
+static struct span *record_take(void) {
+    if (record_pool == NULL) {
+        size_t bytes = 65536;
+        struct span *slab = os_map(bytes);
+        if (slab == NULL)
+            return NULL;
+        atomic_fetch_add(&heap.span_records, bytes);
+        for (size_t i = 0; i < bytes / sizeof *slab; i++) {
+            slab[i].next = record_pool;
+            record_pool = &slab[i];
+        }
+    }
+    struct span *record = record_pool;
+    record_pool = record->next;
+    memset(record, 0, sizeof *record);
+    atomic_store(&record->swept, atomic_load(&heap.cycle));
+    return record;
+}
+
+static void record_return(struct span *record) {
+    record->state = SPAN_FREE;
+    record->next = record_pool;
+    record_pool = record;
+}
+
+struct span *span_record_new(void) {
+    os_lock_acquire(&pages_lock);
+    struct span *record = record_take();
+    os_lock_release(&pages_lock);
+    return record;
+}
+
+void span_record_free(struct span *record) {
+    os_lock_acquire(&pages_lock);
+    record_return(record);
+    os_lock_release(&pages_lock);
+}
+
+/* --- bins --- */
+
+static unsigned bin_of(size_t count) {
+    if (count < EXACT_BINS)
+        return (unsigned)count;
+    unsigned doubling = 63 - (unsigned)__builtin_clzl(count);
+    return EXACT_BINS + (doubling - 7) * 8 + (unsigned)((count >> (doubling - 3)) & 7);
+}
+
+static size_t first_page(const struct span *run) {
+    return (run->base - heap.base) >> PAGE_SHIFT;
+}
+
+static void bin_add(struct span *run) {
+    unsigned bin = bin_of(run->pages);
+    run->state = SPAN_FREE;
+    run->free_in_bin = true;
+    run->previous = NULL;
+    run->next = bins[bin];
+    if (run->next)
+        run->next->previous = run;
+    bins[bin] = run;
+    bins_used[bin / 64] |= (uint64_t)1 << (bin % 64);
+    heap.page_span[first_page(run)] = run;
+    heap.page_span[first_page(run) + run->pages - 1] = run;
+}
+
+/* Takes a run out of its bin; its pages then belong to nobody. */
+static void bin_remove(struct span *run) {
+    unsigned bin = bin_of(run->pages);
+    if (run->previous)
+        run->previous->next = run->next;
+    else
+        bins[bin] = run->next;
+    if (run->next)
+        run->next->previous = run->previous;
+    if (bins[bin] == NULL)
+        bins_used[bin / 64] &= ~((uint64_t)1 << (bin % 64));
+    run->next = run->previous = NULL;
+    run->free_in_bin = false;
+    heap.page_span[first_page(run)] = NULL;
+    heap.page_span[first_page(run) + run->pages - 1] = NULL;
+}
+
+static struct span *bin_find(size_t count) {
+    unsigned bin = bin_of(count);
+    struct span *best = NULL;
+    int looked = 0;
+    for (struct span *run = bins[bin]; run && looked < 32; run = run->next, looked++)
+        if (run->pages >= count && (best == NULL || run->pages < best->pages ||
+                                    (run->pages == best->pages && run->base < best->base)))
+            best = run;
+    if (best)
+        return best;
+    for (unsigned word = (bin + 1) / 64, bit = (bin + 1) % 64; word < (BINS + 63) / 64; word++, bit = 0) {
+        uint64_t used = bins_used[word] & (~(uint64_t)0 << bit);
+        if (used)
+            return bins[word * 64 + (unsigned)__builtin_ctzl(used)];
+    }
+    return NULL;
+}
+
+/* --- dirty flags --- */
+
+static size_t dirty_count(uintptr_t base, size_t count) {
+    const uint8_t *flags = &heap.page_dirty[(base - heap.base) >> PAGE_SHIFT];
+    size_t dirty = 0;
+    for (size_t i = 0; i < count; i++)
+        dirty += flags[i];
+    return dirty;
+}
+
+bool pages_dirty(uintptr_t base, size_t count) {
+    return memchr(&heap.page_dirty[(base - heap.base) >> PAGE_SHIFT], 1, count) != NULL;
+}
+
+void pages_mark_dirty(uintptr_t base, size_t count) {
+    memset(&heap.page_dirty[(base - heap.base) >> PAGE_SHIFT], 1, count);
+}
+
+static void count_free(struct span *run, bool add) {
+    size_t dirty = dirty_count(run->base, run->pages);
+    size_t sign = add ? 1 : (size_t)-1;
+    atomic_store(&heap.free_pages, atomic_load(&heap.free_pages) + sign * run->pages);
+    atomic_store(&heap.dirty_free_pages, atomic_load(&heap.dirty_free_pages) + sign * dirty);
+}
+
+/* --- allocating and freeing --- */
+
+/* Puts a run that nobody has into the bins, joined with its free neighbours. */
+static void give(struct span *run) {
+    size_t first = first_page(run), after = first + run->pages;
+    struct span *before = first > 0 ? heap.page_span[first - 1] : NULL;
+    if (before && before->state == SPAN_FREE && before->free_in_bin) {
+        bin_remove(before);
+        run->base = before->base;
+        run->pages += before->pages;
+        record_return(before);
+    }
+    struct span *behind =
+        after < atomic_load(&heap.used) >> PAGE_SHIFT ? heap.page_span[after] : NULL;
+    if (behind && behind->state == SPAN_FREE && behind->free_in_bin) {
+        bin_remove(behind);
+        run->pages += behind->pages;
+        record_return(behind);
+    }
+    bin_add(run);
+}
+
+/* Cuts `count` pages off the low end of a run that nobody has; the rest goes back. */
+static bool cut(struct span *run, size_t count) {
+    if (run->pages == count)
+        return true;
+    struct span *rest = record_take();
+    if (rest == NULL)
+        return false;
+    rest->base = run->base + count * PAGE_BYTES;
+    rest->pages = run->pages - count;
+    run->pages = count;
+    bin_add(rest);
+    return true;
+}
+
+struct span *pages_allocate(size_t count, size_t align_pages) {
+    size_t wanted = count + (align_pages > 1 ? align_pages - 1 : 0);
+    if (count == 0 || wanted < count || wanted > SIZE_MAX >> PAGE_SHIFT)
+        return NULL;
+    os_lock_acquire(&pages_lock);
+    struct span *run = bin_find(wanted);
+    if (run == NULL) {
+        struct span *fresh = record_take();
+        size_t bytes;
+        if (fresh == NULL || !heap_grow(wanted * PAGE_BYTES, &fresh->base, &bytes)) {
+            if (fresh)
+                record_return(fresh);
+            os_lock_release(&pages_lock);
+            return NULL;
+        }
+        fresh->pages = bytes >> PAGE_SHIFT;
+        count_free(fresh, true);
+        give(fresh);
+        run = bin_find(wanted);
+    }
+    bin_remove(run);
+    if (align_pages > 1) {
+        size_t skip = (size_t)(-first_page(run)) & (align_pages - 1);
+        if (skip > 0) {
+            struct span *aligned = record_take();
+            if (aligned == NULL) {
+                bin_add(run);
+                os_lock_release(&pages_lock);
+                return NULL;
+            }
+            aligned->base = run->base + skip * PAGE_BYTES;
+            aligned->pages = run->pages - skip;
+            run->pages = skip;
+            bin_add(run);
+            run = aligned;
+        }
+    }
+    if (!cut(run, count)) {
+        give(run);
+        os_lock_release(&pages_lock);
+        return NULL;
+    }
+    count_free(run, false);
+    atomic_store(&run->swept, atomic_load(&heap.cycle));
+    os_lock_release(&pages_lock);
+    return run;
+}
+
+void pages_set_span(struct span *span, struct span *value, uint32_t layout) {
+    size_t first = first_page(span);
+    for (size_t i = 0; i < span->pages; i++) {
+        heap.page_span[first + i] = value;
+        heap.page_layout[first + i] = layout;
+    }
+}
+
+/* The pages of an arena that ended: given back to the system already. */
+void pages_mark_clean(uintptr_t base, size_t count) {
+    memset(&heap.page_dirty[(base - heap.base) >> PAGE_SHIFT], 0, count);
+}
+
+void pages_free(struct span *span) {
+    os_lock_acquire(&pages_lock);
+    pages_set_span(span, NULL, 0);
+    span->layout = NULL;
+    span->inside = (bw_amount){0, 0};
+    count_free(span, true);
+    give(span);
+    os_lock_release(&pages_lock);
+}
+
+/* --- giving memory back --- */
+
+/* Releases the dirty pages of a run that nobody else can see; bytes released. */
+static size_t release_run(struct span *run) {
+    size_t released = 0, unit = os_page_bytes() > PAGE_BYTES ? os_page_bytes() / PAGE_BYTES : 1;
+    size_t first = first_page(run), end = first + run->pages;
+    for (size_t page = (first + unit - 1) & ~(unit - 1); page + unit <= end;) {
+        size_t stop = page;
+        while (stop + unit <= end && memchr(&heap.page_dirty[stop], 1, unit))
+            stop += unit;
+        if (stop > page) {
+            size_t bytes = (stop - page) * PAGE_BYTES;
+            if (os_release((void *)(heap.base + page * PAGE_BYTES), bytes)) {
+                memset(&heap.page_dirty[page], 0, stop - page);
+                released += bytes;
+            }
+            page = stop;
+        } else {
+            page += unit;
+        }
+    }
+    return released;
+}
+
+size_t pages_release(size_t keep) {
+    size_t released = 0;
+    /* Large runs first: they cost the fewest calls and split the fewest huge pages. Each pass over a bin takes its runs out
+     * one by one, since the lock is not held while the system works. */
+    for (unsigned bin = BINS; bin-- > 0;) {
+        for (;;) {
+            os_lock_acquire(&pages_lock);
+            if (atomic_load(&heap.dirty_free_pages) * PAGE_BYTES <= keep) {
+                os_lock_release(&pages_lock);
+                return released;
+            }
+            struct span *run = bins[bin];
+            while (run && !pages_dirty(run->base, run->pages))
+                run = run->next;
+            if (run == NULL) {
+                os_lock_release(&pages_lock);
+                break;
+            }
+            bin_remove(run);
+            count_free(run, false);
+            os_lock_release(&pages_lock);
+            size_t bytes = release_run(run);
+            released += bytes;
+            os_lock_acquire(&pages_lock);
+            count_free(run, true);
+            give(run);
+            os_lock_release(&pages_lock);
+            if (bytes == 0) /* the system refuses, or the run is smaller than a page of it: not again and again */
+                break;
+        }
+    }
+    return released;
+}
+
+void pages_lock_for_fork(void) {
+    os_lock_acquire(&pages_lock);
+}
+
+void pages_unlock_for_fork(void) {
+    os_lock_release(&pages_lock);
+}

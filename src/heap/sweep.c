@@ -1,0 +1,186 @@
+/* sweep.c - after a collection: dead mark bytes become free slots, span by span, when somebody needs one or in the
+ * background.
+ *
+ * A span is swept by whoever first changes span->swept from an older cycle to SWEEPING; others wait for that one. Only
+ * swept spans are allocated from or freed into.
+ */
+#include "heap.h"
+
+#include <string.h>
+
+typedef uint8_t byte_vector __attribute__((vector_size(16), aligned(1), may_alias));
+typedef int8_t signed_vector __attribute__((vector_size(16), aligned(1)));
+
+/* Zeroes every byte that is not `live`; how many are. `count` is a multiple of 16 or the rest is done by the caller. */
+static size_t keep_live_vector(uint8_t *bytes, size_t count, uint8_t live) {
+    size_t kept = 0;
+    byte_vector wanted = (byte_vector){0} + live;
+    for (size_t at = 0; at < count;) {
+        byte_vector sums = {0};
+        size_t stop = at + 16 * 255 < count ? at + 16 * 255 : count;
+        for (; at < stop; at += 16) {
+            byte_vector now = *(byte_vector *)(bytes + at);
+            byte_vector same = (byte_vector)(now == wanted);
+            sums -= same;
+            *(byte_vector *)(bytes + at) = now & same;
+        }
+        for (int i = 0; i < 16; i++)
+            kept += sums[i];
+    }
+    return kept;
+}
+
+static size_t keep_live(uint8_t *bytes, size_t count, uint8_t live) {
+    size_t whole = count & ~(size_t)15, kept = keep_live_vector(bytes, whole, live);
+    for (size_t i = whole; i < count; i++) {
+        if (bytes[i] == live)
+            kept++;
+        else
+            bytes[i] = MARK_NONE;
+    }
+    return kept;
+}
+
+static size_t keep_live_sparse(uint8_t *bytes, size_t stride, size_t slots, uint8_t live) {
+    size_t kept = 0;
+    for (size_t i = 0; i < slots; i++, bytes += stride) {
+        if (*bytes == live)
+            kept++;
+        else if (*bytes != MARK_NONE)
+            *bytes = MARK_NONE;
+    }
+    return kept;
+}
+
+static void poison_dead(const struct span *span, uint8_t live) {
+    for (uint32_t i = 0; i < span->slots; i++) {
+        uintptr_t object = span->base + i * span->object_bytes;
+        uint8_t byte = *mark_byte(object);
+        if (byte != live && byte != MARK_NONE)
+            memset((void *)object, 0xdb, span->object_bytes);
+    }
+}
+
+/* An arena that nothing refers to: all that was allocated in it. */
+static void count_arena(struct layout *layout, bw_amount *inside) {
+    atomic_fetch_add(&layout->handed.objects, inside->objects);
+    atomic_fetch_add(&layout->handed.bytes, inside->bytes);
+    atomic_fetch_add(&layout->nil.objects, inside->objects);
+    atomic_fetch_add(&layout->nil.bytes, inside->bytes);
+    *inside = (bw_amount){0, 0};
+}
+
+static void count_reclaimed(struct layout *layout, size_t objects, size_t bytes) {
+    atomic_fetch_add(&layout->nil.objects, objects);
+    atomic_fetch_add(&layout->nil.bytes, bytes);
+    atomic_fetch_sub(&layout->live.objects, objects);
+    atomic_fetch_sub(&layout->live.bytes, bytes);
+}
+
+bool span_sweep(struct span *span, bool *emptied) {
+    uint32_t cycle = atomic_load(&heap.cycle), seen = atomic_load(&span->swept);
+    *emptied = false;
+    if (seen == cycle)
+        return false;
+    if (seen == SWEEPING || !atomic_compare_exchange_strong(&span->swept, &seen, SWEEPING)) {
+        for (int spins = 0; atomic_load(&span->swept) == SWEEPING; spins++) {
+            if (spins < 1000)
+                os_cpu_relax();
+            else
+                os_yield();
+        }
+        return false;
+    }
+    uint8_t live = (uint8_t)atomic_load(&heap.live);
+    uint8_t *bytes = mark_byte(span->base);
+    size_t kept;
+    if (heap.poison && span->state != SPAN_QUARANTINE)
+        poison_dead(span, live);
+    size_t stride = span->object_bytes >> GRANULE_SHIFT;
+    if (span->slots == 1)
+        kept = keep_live(bytes, 1, live);
+    else if (stride <= 8)
+        kept = keep_live(bytes, span->slots * stride, live);
+    else
+        kept = keep_live_sparse(bytes, stride, span->slots, live);
+    size_t before = atomic_load(&span->allocated);
+    OS_ASSERT(kept <= before);
+    if (before > kept) {
+        if (span->layout->counts_inside)
+            count_arena(span->layout, &span->inside);
+        else
+            count_reclaimed(span->layout, before - kept, (before - kept) * span->object_bytes);
+        atomic_store(&span->needs_zero, true);
+        atomic_store(&span->allocated, (uint32_t)kept);
+    }
+    *emptied = kept == 0;
+    atomic_store(&span->swept, cycle);
+    return true;
+}
+
+void span_free_empty(struct span *span) {
+    struct layout *layout = span->layout;
+    os_lock_acquire(&layout->lock);
+    layout->spans[span->index] = NULL;
+    layout->holes++;
+    os_lock_release(&layout->lock);
+    pages_free(span);
+}
+
+bool layout_sweep_one(struct layout *layout, struct span **swept) {
+    while (atomic_load_explicit(&layout->sweep_next, memory_order_relaxed) < layout->sweep_count) {
+        os_lock_acquire(&layout->lock);
+        size_t index = atomic_load(&layout->sweep_next);
+        struct span *span = NULL;
+        if (index < layout->sweep_count) {
+            atomic_store(&layout->sweep_next, index + 1);
+            span = layout->spans[index];
+        }
+        os_lock_release(&layout->lock);
+        bool emptied;
+        if (span && span_sweep(span, &emptied)) {
+            *swept = span;
+            return true;
+        }
+    }
+    return false;
+}
+
+/* A span that the caller swept: freed if nothing is left in it, offered if something is free. */
+static void settle(struct layout *layout, struct span *span) {
+    uint32_t allocated = atomic_load(&span->allocated);
+    if (span->state == SPAN_SMALL) {
+        if (allocated == 0)
+            span_free_empty(span);
+        else if (allocated < span->slots)
+            layout_offer(layout, span);
+    } else if (allocated == 0) {
+        large_free(span);
+    }
+}
+
+static bool always(void) {
+    return true;
+}
+
+void heap_sweep_some(bool (*go_on)(void)) {
+    uint32_t count = atomic_load(&heap.layout_count);
+    for (uint32_t i = 0; i < count; i++) {
+        struct span *span;
+        while (go_on() && layout_sweep_one(heap.layouts[i], &span))
+            settle(heap.layouts[i], span);
+    }
+}
+
+void heap_sweep_all(void) {
+    heap_sweep_some(always);
+}
+
+void heap_sweep_large(void) {
+    uint32_t count = atomic_load(&heap.layout_count);
+    for (uint32_t i = 0; i < count; i++) {
+        struct span *span;
+        while (heap.layouts[i]->slot_bytes == 0 && layout_sweep_one(heap.layouts[i], &span))
+            settle(heap.layouts[i], span);
+    }
+}

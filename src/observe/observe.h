@@ -1,0 +1,10 @@
+/* observe.h - floor 5: what can be seen of the heap from outside. */
+#ifndef BURROW_OBSERVE_H
+#define BURROW_OBSERVE_H
+
+#include "../gc/gc.h"
+
+/* The trace line of the collection that just ended (gctrace=1). */
+void trace_cycle(const char *reason);
+
+#endif

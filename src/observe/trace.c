@@ -1,0 +1,28 @@
+/* trace.c - the line for each collection, in the format of Go's GODEBUG=gctrace=1.
+ *
+ * gc # @#s #%: #+#+# ms clock, #+#/#/#+# ms cpu, #->#-># MB, # MB goal, # MB stacks, #MB globals, # P
+ *
+ * The clock times are Go's three phases: stopping for sweep termination, marking, stopping for mark termination. With
+ * the world stopped for all of it the first is the time until every thread had stopped, the second is the marking, the third
+ * what follows it; the processor times are the same with the markers' added, none of it by assists or in idle time.
+ */
+#include "observe.h"
+
+static double ms(uint64_t ns) {
+    return (double)ns / 1e6;
+}
+
+void trace_cycle(const char *reason) {
+    if (!knobs.trace)
+        return;
+    const struct cycle_phases *p = &figures.phases;
+    uint64_t lived = os_now_ns() - os_start_ns();
+    double share = lived ? 100.0 * (double)figures.processor_ns / ((double)lived * knobs.processors) : 0;
+    os_print(2,
+             "gc %u @%.3fs %d%%: %.3f+%.3f+%.3f ms clock, %.3f+0/%.3f/0+%.3f ms cpu, %zu->%zu->%zu MB, %zu MB goal, "
+             "%zu MB stacks, %zu MB globals, %d P%s\n",
+             figures.count, (double)lived / 1e9, (int)share, ms(p->stop), ms(p->mark), ms(p->finish), ms(p->stop),
+             ms(p->mark + mark_helpers_ns()), ms(p->finish), p->bytes_before >> 20, p->bytes_before >> 20,
+             figures.marked_bytes >> 20, p->goal_before >> 20, p->stack_bytes >> 20, p->data_bytes >> 20,
+             knobs.processors, reason);
+}

@@ -1,0 +1,142 @@
+/* os.h - floor 0: everything Burrow asks of the operating system and the CPU, and nothing else asks for itself.
+ *
+ * Rules: no function here allocates with malloc; each says how it fails. Functions that may run while other threads are
+ * stopped (all but the thread makers) take no lock of libc.
+ *
+ * Every call that can fail for want of resources passes os_fail_now() first, so that a test can make the Nth one fail.
+ */
+#ifndef BURROW_OS_H
+#define BURROW_OS_H
+
+#include <signal.h>
+#include <stdarg.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#define OS_HUGE_PAGE ((size_t)2 << 20)
+
+static inline void os_cpu_relax(void) {
+#if defined(__x86_64__)
+    __asm__ volatile("pause");
+#elif defined(__aarch64__)
+    __asm__ volatile("yield");
+#endif
+}
+
+/* Makes the calling function keep, in its own frame, every register that a called function preserves: from there to the
+ * frame's end lie all values of its callers that are not in memory already. */
+#define OS_SPILL_REGISTERS() __builtin_unwind_init()
+
+static inline __attribute__((always_inline)) uintptr_t os_stack_pointer(void) {
+    uintptr_t at;
+#if defined(__x86_64__)
+    __asm__ volatile("movq %%rsp, %0" : "=r"(at));
+#elif defined(__aarch64__)
+    __asm__ volatile("mov %0, sp" : "=r"(at));
+#else
+#error "Burrow knows x86-64 and aarch64; another CPU needs its stack pointer named here"
+#endif
+    return at;
+}
+
+/* --- memory (os_memory.c) --- */
+size_t os_page_bytes(void);
+size_t os_physical_bytes(void);                 /* RAM, or the address-space limit if that is less */
+void *os_reserve(size_t bytes, size_t align);   /* address space that nothing may touch yet; NULL */
+bool os_commit(void *at, size_t bytes);         /* makes reserved pages readable and writable, zero */
+bool os_extend(void *at, size_t bytes);         /* reserves exactly there; false if anything is there */
+void os_unreserve(void *at, size_t bytes);
+bool os_release(void *at, size_t bytes);        /* gives the pages' memory back; they read as zero again */
+bool os_forbid(void *at, size_t bytes);         /* gives it back, and any access faults */
+bool os_allow(void *at, size_t bytes);          /* ends os_forbid */
+void os_want_huge_pages(void *at, size_t bytes);/* a wish */
+void *os_map(size_t bytes);                     /* zeroed memory for the library's own use; NULL */
+void os_unmap(void *at, size_t bytes);
+size_t os_resident_bytes(void);                 /* of this process; 0 if unknown */
+bool os_mapped(uintptr_t at);                   /* is the page that holds this address mapped? */
+
+/* --- failing on purpose (os_memory.c) --- */
+extern _Atomic long os_fail_countdown; /* > 0: the call that brings it to 0 fails */
+extern bool os_fail_all_after;         /* and every one after it, too */
+bool os_fail_now(void);
+
+/* --- locks: futex mutexes that never call into libc (os_sync.c) --- */
+typedef struct os_lock {
+    _Atomic uint32_t state; /* 0 free, 1 held, 2 held and somebody sleeps */
+} os_lock;
+void os_lock_acquire(os_lock *lock);
+bool os_lock_try(os_lock *lock);
+void os_lock_release(os_lock *lock);
+/* Sleeps while *word == value, at most `timeout_ns` (negative: no limit). Wakes spuriously. */
+void os_wait(_Atomic uint32_t *word, uint32_t value, int64_t timeout_ns);
+void os_wake(_Atomic uint32_t *word, int count);
+
+/* --- clocks, CPUs, environment (os_misc.c) --- */
+uint64_t os_now_ns(void);        /* monotonic */
+uint64_t os_wall_ns(void);       /* since 1970 */
+uint64_t os_thread_cpu_ns(void); /* this thread's processor time */
+uint64_t os_process_cpu_ns(void);
+uint64_t os_start_ns(void); /* monotonic time of the first call */
+int os_cpu_count(void);     /* processors this process may use: affinity and cgroup quota */
+const char *os_getenv(const char *name);
+void os_yield(void);
+
+/* --- text without malloc (os_report.c) --- */
+void os_print(int fd, const char *format, ...) __attribute__((format(printf, 2, 3)));
+/* "fatal error: ...", exit status 2. */
+void os_fatal(const char *format, ...) __attribute__((format(printf, 1, 2), noreturn, cold));
+/* "panic: ..." and the stack; exit status 2. */
+void os_panic(const char *format, ...) __attribute__((format(printf, 1, 2), noreturn, cold));
+#define OS_ASSERT(condition)                                                                                           \
+    do {                                                                                                               \
+        if (__builtin_expect(!(condition), 0))                                                                         \
+            os_fatal("burrow: internal error: %s (%s:%d)", #condition, __FILE__, __LINE__);                            \
+    } while (0)
+
+/* --- threads (os_thread.c) --- */
+typedef struct os_stack {
+    uintptr_t lo, hi;
+} os_stack;
+os_stack os_current_stack(void);      /* the calling thread's; {0, 0} if the system cannot say */
+uintptr_t os_thread_pointer(void);    /* where thread-local storage hangs from */
+pid_t os_thread_id(void);
+/* A thread of the library's own: all signals blocked. False if the system refuses. */
+bool os_start_thread(void (*body)(void *), void *argument, const char *name);
+/* Calls `visit` for each block of thread-local storage of the thread with that thread pointer, which is stopped or the
+ * caller. The modules must have been listed (os_list_modules) since the last dlopen. */
+struct os_modules;
+void os_thread_local_blocks(const struct os_modules *modules, uintptr_t thread_pointer,
+                            void (*visit)(void *context, uintptr_t lo, uintptr_t hi), void *context);
+
+/* --- signals (os_signal.c) --- */
+/* Chooses the signal that stops threads, installs `handler`, once. The handler gets the address below which nothing of the
+ * interrupted code lives. */
+void os_stop_signal_install(void (*handler)(uintptr_t stack_pointer), int wanted);
+int os_stop_signal(void);          /* 0 before the install */
+void os_stop_signal_unblock(void); /* in the calling thread */
+bool os_stop_signal_send(pid_t thread);
+/* The alternate signal stack that the calling thread is running on; false if it is not on one. */
+bool os_on_alternate_stack(uintptr_t *lo, uintptr_t *hi);
+/* Calls `explain` on a fault at an address; if that returns, what the program had installed before goes on. */
+void os_fault_handler_install(void (*explain)(uintptr_t address));
+
+/* --- loaded objects (os_modules.c) --- */
+typedef struct os_range {
+    uintptr_t lo, hi;
+} os_range;
+typedef struct os_modules {
+    os_range *data; /* writable segments */
+    size_t data_count, data_capacity;
+    struct {
+        size_t number, bytes;
+    } *tls;
+    size_t tls_count, tls_capacity;
+} os_modules;
+/* Holds the loader's lock, so that no thread can be within dlopen or dlclose, lists what is loaded into `modules`, and
+ * calls `body`. */
+void os_with_modules(os_modules *modules, void (*body)(void *), void *argument);
+
+#endif

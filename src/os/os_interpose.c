@@ -1,0 +1,133 @@
+/* os_interpose.c - standing in front of pthread_create and of the calls that could block or swallow the stop signal.
+ *
+ * A program that links the library calls these instead of libc's; each passes on to the next definition in line. Under
+ * the sanitizers that is theirs, which they offer under another name when the executable defines the function itself.
+ */
+#include "os_interpose.h"
+
+#include <dlfcn.h>
+#include <errno.h>
+#include <poll.h>
+#include <stdlib.h>
+#include <sys/epoll.h>
+#include <sys/select.h>
+
+#define NEXT(function)                                                                                                 \
+    ({                                                                                                                 \
+        static __typeof__(&function) next_;                                                                            \
+        if (next_ == NULL)                                                                                             \
+            next_ = (__typeof__(&function))dlsym(RTLD_NEXT, #function);                                                \
+        next_;                                                                                                         \
+    })
+
+extern int __interceptor_pthread_create(pthread_t *, const pthread_attr_t *, void *(*)(void *), void *)
+    __attribute__((weak));
+
+int os_real_pthread_create(pthread_t *thread, const pthread_attr_t *attributes, void *(*body)(void *), void *argument) {
+    if (__interceptor_pthread_create)
+        return __interceptor_pthread_create(thread, attributes, body, argument);
+    return NEXT(pthread_create)(thread, attributes, body, argument);
+}
+
+/* What the new thread needs: on the maker's stack it could be gone, and in malloc's memory the collector would not see the
+ * argument; `record` keeps that. */
+struct start {
+    void *(*body)(void *);
+    void *argument;
+    void *record;
+};
+
+static void *thread_start(void *memory) {
+    struct start start = *(struct start *)memory;
+    free(memory);
+    os_thread_hooks_table.begin(start.record);
+    return start.body(start.argument);
+}
+
+__attribute__((visibility("default"))) int pthread_create(pthread_t *restrict thread,
+                                                          const pthread_attr_t *restrict attributes,
+                                                          void *(*body)(void *), void *restrict argument) {
+    struct start *start = os_fail_now() ? NULL : malloc(sizeof *start);
+    if (start == NULL)
+        return EAGAIN;
+    *start = (struct start){body, argument, os_thread_hooks_table.prepare(argument)};
+    int error = start->record == NULL ? EAGAIN : os_real_pthread_create(thread, attributes, thread_start, start);
+    if (error != 0) {
+        if (start->record)
+            os_thread_hooks_table.abandon(start->record);
+        free(start);
+    }
+    return error;
+}
+
+void os_watch_fork(void) {
+    pthread_atfork(os_thread_hooks_table.fork_prepare, os_thread_hooks_table.fork_parent,
+                   os_thread_hooks_table.fork_child);
+}
+
+/* --- signal sets without the stop signal --- */
+
+static const sigset_t *without_stop_signal(const sigset_t *set, sigset_t *copy) {
+    int number = os_stop_signal();
+    if (set == NULL || number == 0 || sigismember(set, number) != 1)
+        return set;
+    *copy = *set;
+    sigdelset(copy, number);
+    return copy;
+}
+
+__attribute__((visibility("default"))) int pthread_sigmask(int how, const sigset_t *restrict set,
+                                                           sigset_t *restrict before) {
+    sigset_t copy;
+    if (how != SIG_UNBLOCK)
+        set = without_stop_signal(set, &copy);
+    return NEXT(pthread_sigmask)(how, set, before);
+}
+
+__attribute__((visibility("default"))) int sigprocmask(int how, const sigset_t *restrict set,
+                                                       sigset_t *restrict before) {
+    sigset_t copy;
+    if (how != SIG_UNBLOCK)
+        set = without_stop_signal(set, &copy);
+    return NEXT(sigprocmask)(how, set, before);
+}
+
+__attribute__((visibility("default"))) int sigsuspend(const sigset_t *set) {
+    sigset_t copy;
+    return NEXT(sigsuspend)(without_stop_signal(set, &copy));
+}
+
+__attribute__((visibility("default"))) int sigwait(const sigset_t *restrict set, int *restrict number) {
+    sigset_t copy;
+    return NEXT(sigwait)(without_stop_signal(set, &copy), number);
+}
+
+__attribute__((visibility("default"))) int sigwaitinfo(const sigset_t *restrict set, siginfo_t *restrict info) {
+    sigset_t copy;
+    return NEXT(sigwaitinfo)(without_stop_signal(set, &copy), info);
+}
+
+__attribute__((visibility("default"))) int sigtimedwait(const sigset_t *restrict set, siginfo_t *restrict info,
+                                                        const struct timespec *restrict limit) {
+    sigset_t copy;
+    return NEXT(sigtimedwait)(without_stop_signal(set, &copy), info, limit);
+}
+
+__attribute__((visibility("default"))) int ppoll(struct pollfd *list, nfds_t count, const struct timespec *limit,
+                                                 const sigset_t *set) {
+    sigset_t copy;
+    return NEXT(ppoll)(list, count, limit, without_stop_signal(set, &copy));
+}
+
+__attribute__((visibility("default"))) int pselect(int count, fd_set *restrict reading, fd_set *restrict writing,
+                                                   fd_set *restrict except, const struct timespec *restrict limit,
+                                                   const sigset_t *restrict set) {
+    sigset_t copy;
+    return NEXT(pselect)(count, reading, writing, except, limit, without_stop_signal(set, &copy));
+}
+
+__attribute__((visibility("default"))) int epoll_pwait(int epoll, struct epoll_event *events, int room, int limit,
+                                                       const sigset_t *set) {
+    sigset_t copy;
+    return NEXT(epoll_pwait)(epoll, events, room, limit, without_stop_signal(set, &copy));
+}

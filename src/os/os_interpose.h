@@ -1,0 +1,36 @@
+/* os_interpose.h - the functions of libc that Burrow stands in front of, and what it wants told. */
+#ifndef BURROW_OS_INTERPOSE_H
+#define BURROW_OS_INTERPOSE_H
+
+#include "os.h"
+
+#include <pthread.h>
+
+/* What a higher floor does around the life of a thread that the program makes. `prepare` runs in the maker and returns
+ * the new thread's record (NULL: no memory; the program gets EAGAIN); `begin` runs first in the new thread (its end is
+ * told by pthread's own means, a key's destructor, so that destructors may still allocate); `abandon` takes the record back if the thread could not be made. */
+typedef struct os_thread_hooks {
+    void *(*prepare)(void *argument);
+    void (*begin)(void *record);
+    void (*abandon)(void *record);
+    /* Around each signal handler of the program, in the thread that it interrupts; what the first returns goes to the
+     * second. */
+    void *(*handler_begin)(void);
+    void (*handler_end)(void *before);
+    void (*fork_prepare)(void);
+    void (*fork_parent)(void);
+    void (*fork_child)(void);
+} os_thread_hooks;
+
+/* Defined by the floor that keeps the threads. */
+extern const os_thread_hooks os_thread_hooks_table;
+
+int os_real_pthread_create(pthread_t *thread, const pthread_attr_t *attributes, void *(*body)(void *), void *argument);
+
+/* Asks for the fork hooks. Once. */
+void os_watch_fork(void);
+
+/* sigaction without our function around the handler: for handlers of the library itself. */
+int os_sigaction_unwrapped(int number, const struct sigaction *action, struct sigaction *before);
+
+#endif

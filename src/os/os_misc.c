@@ -1,0 +1,105 @@
+/* os_misc.c - clocks, processors, environment. */
+#include "os.h"
+
+#include <fcntl.h>
+#include <sched.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+static uint64_t clock_ns(clockid_t clock) {
+    struct timespec now;
+    clock_gettime(clock, &now);
+    return (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
+}
+
+uint64_t os_now_ns(void) {
+    return clock_ns(CLOCK_MONOTONIC);
+}
+
+uint64_t os_wall_ns(void) {
+    return clock_ns(CLOCK_REALTIME);
+}
+
+uint64_t os_thread_cpu_ns(void) {
+    return clock_ns(CLOCK_THREAD_CPUTIME_ID);
+}
+
+uint64_t os_process_cpu_ns(void) {
+    return clock_ns(CLOCK_PROCESS_CPUTIME_ID);
+}
+
+uint64_t os_start_ns(void) {
+    static uint64_t start;
+    if (start == 0)
+        start = os_now_ns();
+    return start;
+}
+
+static bool read_small_file(const char *path, char *text, size_t room) {
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (fd < 0)
+        return false;
+    ssize_t length = read(fd, text, room - 1);
+    close(fd);
+    if (length < 0)
+        return false;
+    text[length] = 0;
+    return true;
+}
+
+/* The processors that a cgroup's quota pays for, rounded up; 0 if there is no quota. Version 2 names the group in
+ * /proc/self/cgroup after "0::"; every group up to the root can have one. */
+static int cgroup_cpu_count(void) {
+    char groups[4096], path[4400], text[128];
+    int least = 0;
+    if (!read_small_file("/proc/self/cgroup", groups, sizeof groups))
+        return 0;
+    char *group = strstr(groups, "0::/");
+    if (group == NULL)
+        return 0;
+    group += 3;
+    group[strcspn(group, "\n")] = 0;
+    for (;;) {
+        snprintf(path, sizeof path, "/sys/fs/cgroup%s/cpu.max", group);
+        long quota, period;
+        if (read_small_file(path, text, sizeof text) && sscanf(text, "%ld %ld", &quota, &period) == 2 && period > 0) {
+            int count = (int)((quota + period - 1) / period);
+            if (count < 1)
+                count = 1;
+            if (least == 0 || count < least)
+                least = count;
+        }
+        char *slash = strrchr(group, '/');
+        if (slash == NULL)
+            return least;
+        *slash = 0;
+    }
+}
+
+int os_cpu_count(void) {
+    /* The kernel's set can be larger than cpu_set_t: ask with more room until it fits. */
+    int count = 0;
+    for (int cpus = 1024; count == 0 && cpus <= 1 << 18; cpus *= 4) {
+        cpu_set_t *set = CPU_ALLOC((size_t)cpus);
+        if (set == NULL)
+            break;
+        if (sched_getaffinity(0, CPU_ALLOC_SIZE((size_t)cpus), set) == 0)
+            count = CPU_COUNT_S(CPU_ALLOC_SIZE((size_t)cpus), set);
+        CPU_FREE(set);
+    }
+    int quota = cgroup_cpu_count();
+    if (quota > 0 && quota < count)
+        count = quota;
+    return count > 0 ? count : 1;
+}
+
+const char *os_getenv(const char *name) {
+    return getenv(name);
+}
+
+void os_yield(void) {
+    sched_yield();
+}

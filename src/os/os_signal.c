@@ -1,0 +1,114 @@
+/* os_signal.c - the signal that stops threads, and the explanation of faults.
+ *
+ * The stop signal is the highest real-time signal that the program leaves at its default. A program may block "all"
+ * signals in a thread, or wait for "all" of them; os_interpose.c takes the stop signal out of every such set, so that the
+ * thread can be stopped all the same.
+ */
+#include "os_interpose.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <sys/syscall.h>
+#include <ucontext.h>
+#include <unistd.h>
+
+static _Atomic int stop_signal;
+static void (*stop_handler)(uintptr_t stack_pointer);
+
+static void on_stop_signal(int number, siginfo_t *info, void *context) {
+    (void)number, (void)info, (void)context;
+    int saved = errno;
+    /* The kernel wrote the interrupted registers, all of them, into the frame above this function's. */
+    stop_handler((uintptr_t)__builtin_frame_address(0));
+    errno = saved;
+}
+
+void os_stop_signal_install(void (*handler)(uintptr_t stack_pointer), int wanted) {
+    if (atomic_load(&stop_signal) != 0)
+        return;
+    stop_handler = handler;
+    int chosen = wanted;
+    if (chosen <= 0 || chosen > SIGRTMAX) {
+        for (chosen = SIGRTMAX - 1; chosen > SIGRTMIN; chosen--) {
+            struct sigaction now;
+            if (os_sigaction_unwrapped(chosen, NULL, &now) == 0 && !(now.sa_flags & SA_SIGINFO) && now.sa_handler == SIG_DFL)
+                break;
+        }
+    }
+    struct sigaction action = {0};
+    action.sa_sigaction = on_stop_signal;
+    action.sa_flags = SA_SIGINFO | SA_RESTART;
+    sigfillset(&action.sa_mask); /* a stopped thread runs nothing */
+    if (os_sigaction_unwrapped(chosen, &action, NULL) != 0)
+        os_fatal("burrow: signal %d cannot be used to stop threads; set BURROWDEBUG=stopsignal=N to another", chosen);
+    atomic_store(&stop_signal, chosen);
+}
+
+int os_stop_signal(void) {
+    return atomic_load_explicit(&stop_signal, memory_order_relaxed);
+}
+
+void os_stop_signal_unblock(void) {
+    sigset_t set;
+    sigemptyset(&set);
+    sigaddset(&set, os_stop_signal());
+    pthread_sigmask(SIG_UNBLOCK, &set, NULL);
+}
+
+bool os_stop_signal_send(pid_t thread) {
+    int saved = errno;
+    long result = syscall(SYS_tgkill, getpid(), thread, os_stop_signal());
+    /* The queue of real-time signals can be full (EAGAIN): the caller tries again. */
+    errno = saved;
+    return result == 0;
+}
+
+bool os_on_alternate_stack(uintptr_t *lo, uintptr_t *hi) {
+    stack_t stack;
+    if (sigaltstack(NULL, &stack) != 0 || !(stack.ss_flags & SS_ONSTACK))
+        return false;
+    *lo = (uintptr_t)stack.ss_sp;
+    *hi = *lo + stack.ss_size;
+    return true;
+}
+
+/* --- faults --- */
+
+static void (*fault_explain)(uintptr_t address);
+static struct sigaction fault_before[2];
+static const int fault_signals[2] = {SIGSEGV, SIGBUS};
+
+static void on_fault(int number, siginfo_t *info, void *context) {
+    int saved = errno;
+    if (info->si_code > 0)
+        fault_explain((uintptr_t)info->si_addr);
+    errno = saved;
+    const struct sigaction *before = &fault_before[number == fault_signals[1]];
+    if (before->sa_flags & SA_SIGINFO) {
+        before->sa_sigaction(number, info, context);
+    } else if (before->sa_handler == SIG_IGN && info->si_code <= 0) {
+        return;
+    } else if (before->sa_handler != SIG_DFL && before->sa_handler != SIG_IGN) {
+        before->sa_handler(number);
+    } else {
+        /* The default: put it back; the faulting instruction runs again and the program ends as it would have. */
+        os_sigaction_unwrapped(number, &(struct sigaction){.sa_handler = SIG_DFL}, NULL);
+        if (info->si_code <= 0)
+            raise(number);
+    }
+}
+
+void os_fault_handler_install(void (*explain)(uintptr_t address)) {
+    static os_lock lock;
+    os_lock_acquire(&lock);
+    if (fault_explain == NULL) {
+        fault_explain = explain;
+        struct sigaction action = {0};
+        action.sa_sigaction = on_fault;
+        action.sa_flags = SA_SIGINFO | SA_ONSTACK | SA_NODEFER;
+        for (int i = 0; i < 2; i++)
+            os_sigaction_unwrapped(fault_signals[i], &action, &fault_before[i]);
+    }
+    os_lock_release(&lock);
+}

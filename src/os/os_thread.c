@@ -1,0 +1,110 @@
+/* os_thread.c - stacks, thread-local storage, and the library's own threads. */
+#include "os_interpose.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+os_stack os_current_stack(void) {
+    os_stack stack = {0, 0};
+    pthread_attr_t attributes;
+    if (pthread_getattr_np(pthread_self(), &attributes) == 0) {
+        void *lo;
+        size_t bytes;
+        if (pthread_attr_getstack(&attributes, &lo, &bytes) == 0)
+            stack = (os_stack){(uintptr_t)lo, (uintptr_t)lo + bytes};
+        pthread_attr_destroy(&attributes);
+    }
+    return stack;
+}
+
+uintptr_t os_thread_pointer(void) {
+    return (uintptr_t)__builtin_thread_pointer();
+}
+
+pid_t os_thread_id(void) {
+    return (pid_t)syscall(SYS_gettid);
+}
+
+/* glibc's layout, the same since 2.3: the thread control block holds a pointer to an array of pairs, one for each loaded
+ * object with thread-local storage, indexed by its number; entry -1 holds the length of the array. x86-64 keeps that
+ * pointer in the second word of the control block, aarch64 in the first. */
+struct dtv_entry {
+    uintptr_t block, to_free;
+};
+#if defined(__x86_64__)
+#define DTV_WORD 1
+#else
+#define DTV_WORD 0
+#endif
+#define UNALLOCATED ((uintptr_t)-1)
+
+/* The size of glibc's struct pthread, exported for debuggers: pthread_setspecific keeps its values in there. */
+extern unsigned int _thread_db_sizeof_pthread __attribute__((weak));
+
+void os_thread_local_blocks(const os_modules *modules, uintptr_t thread_pointer,
+                            void (*visit)(void *context, uintptr_t lo, uintptr_t hi), void *context) {
+    if (thread_pointer == 0)
+        return;
+    const struct dtv_entry *dtv = ((const struct dtv_entry *const *)thread_pointer)[DTV_WORD];
+    if (dtv == NULL)
+        return;
+    for (size_t i = 0; i < modules->tls_count; i++) {
+        size_t number = modules->tls[i].number;
+        if (number > dtv[-1].block || dtv[number].block == UNALLOCATED || dtv[number].block == 0)
+            continue;
+        uintptr_t lo = (dtv[number].block + 7) & ~(uintptr_t)7;
+        visit(context, lo, (dtv[number].block + modules->tls[i].bytes) & ~(uintptr_t)7);
+    }
+#if defined(__x86_64__)
+    size_t control_bytes = &_thread_db_sizeof_pthread ? _thread_db_sizeof_pthread : 0x700;
+    visit(context, thread_pointer, thread_pointer + (control_bytes & ~(size_t)7));
+#else
+    size_t control_bytes = &_thread_db_sizeof_pthread ? _thread_db_sizeof_pthread : 0x700;
+    visit(context, thread_pointer - (control_bytes & ~(size_t)7), thread_pointer);
+#endif
+}
+
+struct start {
+    void (*body)(void *);
+    void *argument;
+    const char *name;
+    _Atomic uint32_t copied;
+};
+
+static void *start_thread(void *argument) {
+    struct start *start = argument, copy;
+    copy.body = start->body;
+    copy.argument = start->argument;
+    pthread_setname_np(pthread_self(), start->name);
+    atomic_store(&start->copied, 1);
+    os_wake(&start->copied, 1);
+    copy.body(copy.argument);
+    return NULL;
+}
+
+
+bool os_start_thread(void (*body)(void *), void *argument, const char *name) {
+    if (os_fail_now())
+        return false;
+    struct start start = {body, argument, name, 0};
+    sigset_t all, before;
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &before);
+    pthread_attr_t attributes;
+    pthread_attr_init(&attributes);
+    pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
+    pthread_attr_setstacksize(&attributes, 256 << 10);
+    pthread_t thread;
+    int error = os_real_pthread_create(&thread, &attributes, start_thread, &start);
+    pthread_attr_destroy(&attributes);
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    if (error != 0) {
+        errno = error;
+        return false;
+    }
+    while (atomic_load(&start.copied) == 0)
+        os_wait(&start.copied, 0, -1);
+    return true;
+}

@@ -1,0 +1,1 @@
+int nested; /* the only file below */
