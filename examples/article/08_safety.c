@@ -38,7 +38,7 @@ static void release_too_often(void) {
 
 static void use_after_the_arena(void) {
     bw_arena *arena = bw_arena_new();
-    node *n = bw_arena_alloc(arena, node);
+    volatile node *n = bw_arena_alloc(arena, node); /* volatile: the compiler would leave the store out */
     bw_arena_free(arena);
     n->value = 1;
 }

@@ -89,20 +89,23 @@ BW_API void bw_release(void *object);
 BW_API void *bw__new_slow(bw__site *site) BW__MALLOC_LIKE();
 BW_API void *bw__new_array(bw__site *site, size_t count) BW__MALLOC_LIKE();
 
-static inline void *bw__new(bw__site *site) {
-    bw__run *run = &bw__runs[__atomic_load_n(&site->slot, __ATOMIC_ACQUIRE)];
+/* `bytes` is the slot's size, a constant. */
+static inline void *bw__new(bw__site *site, size_t bytes) {
+    bw__run *run = (bw__run *)((char *)bw__runs + __atomic_load_n(&site->offset, __ATOMIC_ACQUIRE));
     char *object = run->cur;
     if (BW__UNLIKELY(object == run->end))
         return bw__new_slow(site);
-    run->cur = object + site->bytes;
+    run->cur = object + bytes;
     return object;
 }
+
+#define BW__SLOT_BYTES(T) (sizeof(T) ? (sizeof(T) + 15) & ~(size_t)15 : 16)
 
 /* T *bw_new(T): a zeroed T. Scanned by T's description if it has one; never, if T is an arithmetic type; else conservatively. */
 #define bw_new(T)                                                                                                      \
     ((__typeof__(T) *)({                                                                                               \
         static bw__site bw__s = BW__SITE(T, 0);                                                                        \
-        bw__new(&bw__s);                                                                                               \
+        bw__new(&bw__s, BW__SLOT_BYTES(T));                                                                            \
     }))
 
 /* T *bw_new_array(T, n): n zeroed elements, scanned by T's description. Panics with Go's "makeslice: len out of range" if

@@ -131,8 +131,7 @@ extern const bw_type *__stop_bw_types[] __attribute__((weak, visibility("hidden"
 
 /* A place in the program that names a type: filled in at its first use, constant afterwards. */
 typedef struct bw__site {
-    uint32_t slot;  /* index into bw__runs of the layout; 0: not known yet, or too many layouts for the array */
-    uint32_t bytes; /* the size of a slot */
+    uint32_t offset; /* bytes into bw__runs of the layout's run; 0: not known yet, or too many layouts for the array */
     void *layout;
     const char *name;
     size_t size;
@@ -144,7 +143,7 @@ typedef struct bw__site {
 } bw__site;
 
 #define BW__SITE(T, is_array_of)                                                                                       \
-    {0, 0, NULL, #T, sizeof(T), _Alignof(T), BW__CLASS_OF(T), is_array_of, &bw__unit, __start_bw_types, __stop_bw_types}
+    {0, NULL, #T, sizeof(T), _Alignof(T), BW__CLASS_OF(T), is_array_of, &bw__unit, __start_bw_types, __stop_bw_types}
 
 /* Prints the layout of a type on standard output: each field's name, type, offset, size and kind, the padding, the pointer words,
  * the size class and the waste in it. Works for any type; one without a description is shown as one block of words. */

@@ -41,8 +41,10 @@ static void work(void *argument) {
         thread_leave(own);
         os_wait(&news, seen, IDLE_NS);
         thread_enter();
-        if (atomic_load(&news) == seen)
+        if (atomic_load(&news) == seen) {
+            heap_free_empty();
             pages_release(bytes_to_keep());
+        }
     }
 }
 

@@ -112,8 +112,7 @@ void mark_begin(void);
 void mark_push_words(uintptr_t lo, uintptr_t hi);
 void mark_push_fields(uintptr_t object, const struct span *span); /* what it refers to, not itself */
 void mark_drain(void);                                            /* marks all that was pushed, in the caller alone */
-/* Objects whose byte is this are not marked yet; when one is, its address is kept until mark_take_watched asks. */
-#define MARK_WATCHED 4
+/* When an object whose byte is MARK_WATCHED is marked, its address is kept until this asks for it. */
 bool mark_take_watched(uintptr_t *object);
 size_t mark_bytes_taken(void);                    /* bytes that marking found alive since mark_from_roots began */
 bool mark_is_live(uintptr_t object);              /* an object's first byte, while marking */

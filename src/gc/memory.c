@@ -24,6 +24,7 @@ static BW__COLD void out_of_memory(size_t bytes) {
 static void make_room(struct thread *self) {
     cycle_run(self, CYCLE_MEMORY);
     heap_sweep_all();
+    heap_free_empty();
 }
 
 static void *allocate_small(struct thread *self, struct layout *layout) {
@@ -217,6 +218,7 @@ void bw_free_os_memory(void) {
     struct thread *self = thread_enter();
     cycle_run(self, CYCLE_FORCED);
     heap_sweep_all();
+    heap_free_empty();
     pages_release(0);
     thread_leave(self);
 }

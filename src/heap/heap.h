@@ -18,7 +18,10 @@
  *     heap.live     found alive by the last collection, or handed to a thread before it
  *     the other of MARK_A and MARK_B: allocated before the last collection and found dead; not swept yet
  *
- * so that one load tells whether an address is an object, and marking is one byte store without an atomic instruction
+ *     MARK_GREY     reached; the marker that wrote this has yet to look at it (mark.c)
+ *     MARK_WATCHED  not reached yet, the key of a weak map (weakmap.c)
+ *
+ * so that one load tells whether an address is in the first granule of an object, and marking is one byte store without an atomic instruction
  * (two markers may mark the same object at once: both scan it, which is harmless). `heap.live` changes between MARK_A
  * and MARK_B at each full collection, so that nothing has to be cleared. Sweeping a span turns dead bytes into 0. Every
  * span is swept before the next collection starts, so that no third value is needed.
@@ -42,7 +45,8 @@
 #define GRANULE_BYTES ((size_t)1 << GRANULE_SHIFT)
 #define CHUNK_BYTES ((size_t)8192) /* zeroed and handed to a thread at once: fits the first-level cache */
 
-enum mark_byte { MARK_NONE = 0, MARK_NEW = 1, MARK_A = 2, MARK_B = 3 };
+/* A bit each, so that one test tells whether a byte is one of several. The last two occur while marking only. */
+enum mark_byte { MARK_NONE = 0, MARK_A = 1, MARK_B = 2, MARK_NEW = 4, MARK_GREY = 8, MARK_WATCHED = 16 };
 
 /* How an object's words are searched for pointers. */
 enum scan_kind {
@@ -95,6 +99,7 @@ struct layout {
     size_t sweep_count;
     size_t holes;         /* NULLs in spans */
     struct span *_Atomic partial; /* swept spans with free slots that no thread owns */
+    struct span *_Atomic empty;   /* swept spans without objects: kept for this layout until other pages are short */
 
     /* The ledger: what was handed to threads, and what came back; live counts the same events separately. */
     struct amount handed, nil, zero, live;
@@ -142,6 +147,7 @@ struct heap {
     _Atomic size_t trigger; /* a collection starts when `handed` passes this */
     _Atomic size_t free_pages, dirty_free_pages; /* written under the pages lock */
     size_t tables_used[4]; /* committed bytes of each table, under the pages lock */
+    _Atomic size_t empty_pages; /* of kept empty spans */
     _Atomic size_t span_records; /* bytes of bookkeeping */
     bool poison;
     uint32_t stress; /* a collection every so many refills; 0: none */
@@ -223,7 +229,9 @@ bool layout_add_span(struct layout *layout, struct span *span);   /* false: out 
 /* The partial list: swept spans with free slots that no thread owns. A collection empties every list by going on to the
  * next cycle: a span is on the list only if its tag says so for this one. */
 void layout_offer(struct layout *layout, struct span *span);
-struct span *layout_take_partial(struct layout *layout);
+struct span *layout_take_partial(struct layout *layout); /* or an empty one; NULL */
+void layout_keep_empty(struct layout *layout, struct span *span);
+bool heap_free_empty(void); /* every kept empty span goes back to the pages; false: there was none */
 void heap_pack_layouts(void);   /* closes the holes in the span arrays; everything is swept */
 void heap_begin_sweep(void);    /* the world is stopped, marking is done: a new cycle begins, every span is unswept */
 void heap_sweep_some(bool (*go_on)(void)); /* all that is left, while go_on says so */

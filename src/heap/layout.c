@@ -13,7 +13,7 @@ static size_t layouts_committed;
 
 /* Enough slots that taking a span is rare beside using it, few enough that a span is not large beside its slots. */
 uint32_t layout_span_pages(size_t slot_bytes) {
-    size_t wanted = slot_bytes * 512;
+    size_t wanted = slot_bytes * 1024;
     if (wanted > 32768)
         wanted = 32768;
     if (wanted < slot_bytes * 16)
@@ -165,7 +165,9 @@ void heap_begin_sweep(void) {
         layout->sweep_count = layout->span_count;
         atomic_store(&layout->sweep_next, 0);
         atomic_store(&layout->partial, NULL);
+        atomic_store(&layout->empty, NULL);
     }
+    atomic_store(&heap.empty_pages, 0);
 }
 
 void layout_offer(struct layout *layout, struct span *span) {
@@ -179,17 +181,57 @@ void layout_offer(struct layout *layout, struct span *span) {
     os_lock_release(&layout->lock);
 }
 
-struct span *layout_take_partial(struct layout *layout) {
-    if (atomic_load_explicit(&layout->partial, memory_order_relaxed) == NULL)
-        return NULL;
-    os_lock_acquire(&layout->lock);
-    struct span *span = atomic_load(&layout->partial);
+static struct span *pop(struct span *_Atomic *list) {
+    struct span *span = atomic_load(list);
     if (span) {
-        atomic_store(&layout->partial, span->next);
+        atomic_store(list, span->next);
         span->next = NULL;
         atomic_store(&span->partial_tag, 0);
-        atomic_store(&span->owned, true);
     }
+    return span;
+}
+
+struct span *layout_take_partial(struct layout *layout) {
+    if (atomic_load_explicit(&layout->partial, memory_order_relaxed) == NULL &&
+        atomic_load_explicit(&layout->empty, memory_order_relaxed) == NULL)
+        return NULL;
+    os_lock_acquire(&layout->lock);
+    struct span *span = pop(&layout->partial);
+    if (span == NULL && (span = pop(&layout->empty)) != NULL)
+        atomic_fetch_sub(&heap.empty_pages, span->pages);
+    if (span)
+        atomic_store(&span->owned, true);
     os_lock_release(&layout->lock);
     return span;
+}
+
+void layout_keep_empty(struct layout *layout, struct span *span) {
+    os_lock_acquire(&layout->lock);
+    atomic_store(&span->partial_tag, atomic_load(&heap.cycle)); /* on a list: object_free must not offer it */
+    span->next = atomic_load(&layout->empty);
+    atomic_store(&layout->empty, span);
+    atomic_fetch_add(&heap.empty_pages, span->pages);
+    os_lock_release(&layout->lock);
+}
+
+bool heap_free_empty(void) {
+    bool found = false;
+    uint32_t count = atomic_load(&heap.layout_count);
+    if (atomic_load(&heap.empty_pages) == 0)
+        return false;
+    for (uint32_t i = 0; i < count; i++) {
+        struct layout *layout = heap.layouts[i];
+        while (atomic_load_explicit(&layout->empty, memory_order_relaxed) != NULL) {
+            os_lock_acquire(&layout->lock);
+            struct span *span = pop(&layout->empty);
+            if (span)
+                atomic_fetch_sub(&heap.empty_pages, span->pages);
+            os_lock_release(&layout->lock);
+            if (span == NULL)
+                break;
+            span_free_empty(span);
+            found = true;
+        }
+    }
+    return found;
 }

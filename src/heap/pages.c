@@ -188,6 +188,12 @@ struct span *pages_allocate(size_t count, size_t align_pages) {
         return NULL;
     os_lock_acquire(&pages_lock);
     struct span *run = bin_find(wanted);
+    if (run == NULL && atomic_load(&heap.empty_pages) > 0) {
+        os_lock_release(&pages_lock);
+        heap_free_empty();
+        os_lock_acquire(&pages_lock);
+        run = bin_find(wanted);
+    }
     if (run == NULL) {
         struct span *fresh = record_take();
         size_t bytes;

@@ -146,12 +146,12 @@ bool layout_sweep_one(struct layout *layout, struct span **swept) {
     return false;
 }
 
-/* A span that the caller swept: freed if nothing is left in it, offered if something is free. */
+/* A span that the caller swept: kept aside if nothing is left in it, offered if something is free. */
 static void settle(struct layout *layout, struct span *span) {
     uint32_t allocated = atomic_load(&span->allocated);
     if (span->state == SPAN_SMALL) {
         if (allocated == 0)
-            span_free_empty(span);
+            layout_keep_empty(layout, span);
         else if (allocated < span->slots)
             layout_offer(layout, span);
     } else if (allocated == 0) {

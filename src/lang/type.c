@@ -206,10 +206,9 @@ static void resolve(bw__site *site) {
             __atomic_store_n(&site->layout, type, __ATOMIC_RELEASE);
         } else {
             struct layout *layout = single_layout(type);
-            site->bytes = layout->slot_bytes;
             __atomic_store_n(&site->layout, layout, __ATOMIC_RELEASE);
             if (layout->slot_bytes && layout->number < RUN_SLOTS)
-                __atomic_store_n(&site->slot, layout->number, __ATOMIC_RELEASE);
+                __atomic_store_n(&site->offset, layout->number * (uint32_t)sizeof(bw__run), __ATOMIC_RELEASE);
         }
     }
     os_lock_release(&types_lock);
