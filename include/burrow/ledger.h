@@ -63,8 +63,8 @@ typedef struct bw_mem_stats {
     uint32_t num_gc;
     uint32_t num_forced_gc;
     double gc_cpu_fraction;
-    uint64_t gc_cpu_ns;    /* processor time of marking and pauses */
-    uint64_t heap_marked;  /* bytes that the last collection found alive */
+    uint64_t gc_cpu_ns;   /* processor time of marking and pauses */
+    uint64_t heap_marked; /* bytes that the last collection found alive */
 } bw_mem_stats;
 BW_API void bw_read_mem_stats(bw_mem_stats *stats);
 

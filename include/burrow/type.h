@@ -76,8 +76,7 @@ static char bw__unit __attribute__((unused));
 #define BW__DECAYED(T) __typeof__((void)0, BW__LVALUE(T))
 #define BW__IS_ARRAY(T)                                                                                                \
     (__builtin_classify_type(BW__LVALUE(T)) == 5 && !__builtin_types_compatible_p(__typeof__(T), BW__DECAYED(T)))
-#define BW__ELEMENT(T)                                                                                                 \
-    (*(__typeof__((void)0, __builtin_choose_expr(BW__IS_ARRAY(T), BW__LVALUE(T), (int *)0)))0)
+#define BW__ELEMENT(T) (*(__typeof__((void)0, __builtin_choose_expr(BW__IS_ARRAY(T), BW__LVALUE(T), (int *)0)))0)
 #define BW__CLASS_OF_VALUE(code) ((code) == 5 ? BW_FIELD_POINTER : (code) >= 12 ? BW_FIELD_AMBIGUOUS : BW_FIELD_SCALAR)
 #define BW__ELEMENT_CLASS(T)                                                                                           \
     (__builtin_classify_type(BW__ELEMENT(T)) == 5 &&                                                                   \
@@ -93,15 +92,15 @@ static char bw__unit __attribute__((unused));
 #define BW__FIELD_DESCRIBE(T, tuple) BW__FIELD_DESCRIBE1(T, BW__UNWRAP tuple)
 #define BW__FIELD_DESCRIBE1(T, ...) BW__FIELD_DESCRIBE2(T, __VA_ARGS__)
 #define BW__FIELD_DESCRIBE2(T, ftype, field)                                                                           \
-    {#field, #ftype, (uint32_t)__builtin_offsetof(T, field), (uint32_t)sizeof(BW__LVALUE(T).field), BW__CLASS_OF(ftype)},
+    {#field, #ftype, (uint32_t) __builtin_offsetof(T, field), (uint32_t)sizeof(BW__LVALUE(T).field),                   \
+     BW__CLASS_OF(ftype)},
 #define BW__FIELD_EXISTING(T, field)                                                                                   \
-    {#field, NULL, (uint32_t)__builtin_offsetof(T, field), (uint32_t)sizeof(BW__LVALUE(T).field),                       \
+    {#field, NULL, (uint32_t) __builtin_offsetof(T, field), (uint32_t)sizeof(BW__LVALUE(T).field),                     \
      BW__CLASS_OF(__typeof__(BW__LVALUE(T).field))},
 
 #define BW__DESCRIBE(T, tag)                                                                                           \
     static const bw_type bw__type_##tag = {                                                                            \
-        #tag,       sizeof(T), _Alignof(T), bw__fields_##tag, sizeof(bw__fields_##tag) / sizeof(bw_field), 0,          \
-        &bw__unit};                                                                                                    \
+        #tag, sizeof(T), _Alignof(T), bw__fields_##tag, sizeof(bw__fields_##tag) / sizeof(bw_field), 0, &bw__unit};    \
     static const bw_type *bw__type_entry_##tag __attribute__((section("bw_types"), used)) = &bw__type_##tag
 
 /* Declares `struct name`, `typedef struct name name`, and its description. File scope; end with a semicolon. */
@@ -143,7 +142,7 @@ typedef struct bw__site {
 } bw__site;
 
 #define BW__SITE(T, is_array_of)                                                                                       \
-    {0, NULL, #T, sizeof(T), _Alignof(T), BW__CLASS_OF(T), is_array_of, &bw__unit, __start_bw_types, __stop_bw_types}
+    { 0, NULL, #T, sizeof(T), _Alignof(T), BW__CLASS_OF(T), is_array_of, &bw__unit, __start_bw_types, __stop_bw_types }
 
 /* Prints the layout of a type on standard output: each field's name, type, offset, size and kind, the padding, the pointer words,
  * the size class and the waste in it. Works for any type; one without a description is shown as one block of words. */

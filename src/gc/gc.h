@@ -23,7 +23,7 @@ struct thread {
     bool internal;               /* the library's own: never signalled, polls */
     bool has_cache;
     uintptr_t stack_pointer; /* while SAFE or stopped: nothing below it is in use */
-    uintptr_t saved[64]; /* SAFE in bw_blocking: the registers, from a frame that is gone */
+    uintptr_t saved[64];     /* SAFE in bw_blocking: the registers, from a frame that is gone */
     os_stack stack;
     os_range alternate; /* the alternate signal stack it was stopped on */
     uintptr_t thread_pointer;
@@ -74,7 +74,8 @@ struct cycle_phases { /* of the last collection, nanoseconds and bytes */
     uint64_t stop, mark, finish;
     size_t bytes_before, goal_before, stack_bytes, data_bytes;
 };
-struct cycle_figures { /* of the last collection, and sums; under the gc lock, read while the world is stopped or racily */
+struct
+    cycle_figures { /* of the last collection, and sums; under the gc lock, read while the world is stopped or racily */
     uint32_t count, forced;
     uint64_t pause_total, pause[256], pause_end[256];
     uint64_t processor_ns; /* markers and pauses */
@@ -114,11 +115,11 @@ void mark_push_fields(uintptr_t object, const struct span *span); /* what it ref
 void mark_drain(void);                                            /* marks all that was pushed, in the caller alone */
 /* When an object whose byte is MARK_WATCHED is marked, its address is kept until this asks for it. */
 bool mark_take_watched(uintptr_t *object);
-size_t mark_bytes_taken(void);                    /* bytes that marking found alive since mark_from_roots began */
-bool mark_is_live(uintptr_t object);              /* an object's first byte, while marking */
-uint64_t mark_helpers_ns(void);                   /* processor time of the helpers in the last marking */
-void mark_forget_helpers(void);                   /* after fork: there are none */
-size_t mark_memory(void);                         /* bytes of mark stacks */
+size_t mark_bytes_taken(void);       /* bytes that marking found alive since mark_from_roots began */
+bool mark_is_live(uintptr_t object); /* an object's first byte, while marking */
+uint64_t mark_helpers_ns(void);      /* processor time of the helpers in the last marking */
+void mark_forget_helpers(void);      /* after fork: there are none */
+size_t mark_memory(void);            /* bytes of mark stacks */
 
 /* --- memory.c --- */
 void *memory_allocate(struct thread *self, struct layout *layout, size_t bytes); /* INSIDE; does not return without */
@@ -126,13 +127,13 @@ void *memory_allocate_arena(struct thread *self, struct layout *layout, size_t b
 uintptr_t memory_require(struct thread *self, const char *function, const void *address, struct span **span);
 
 /* --- special.c: finalizers, cleanups, weak pointers, retain counts --- */
-void specials_push_roots(void);             /* before marking: what finalizers keep, cleanups' arguments, queues */
+void specials_push_roots(void); /* before marking: what finalizers keep, cleanups' arguments, queues */
 void specials_each_root(void (*visit)(void *context, uintptr_t lo, uintptr_t hi),
                         void (*visit_fields)(void *context, uintptr_t object, const struct span *span), void *context);
-void specials_finish_mark(void);            /* weak pointers cleared, finalizers and cleanups queued */
-void specials_of_freed(uintptr_t object);   /* an object ends at once */
-void specials_start_threads(void);          /* if something is queued */
-void specials_forget_threads(void);         /* after fork */
+void specials_finish_mark(void);          /* weak pointers cleared, finalizers and cleanups queued */
+void specials_of_freed(uintptr_t object); /* an object ends at once */
+void specials_start_threads(void);        /* if something is queued */
+void specials_forget_threads(void);       /* after fork */
 extern os_lock specials_lock;
 
 /* --- weakmap.c: ephemeron tables --- */
@@ -171,7 +172,8 @@ void knobs_read(void);
 struct gc_hooks {
     void (*after_cycle)(const char *reason); /* the trace line; the gc lock is held, the world runs */
     void (*at_exit)(void);                   /* the ledger is wanted at exit */
-    struct layout *(*layout_of_size)(const struct layout *layout, size_t bytes); /* an array of the same elements; NULL: no array */
+    struct layout *(*layout_of_size)(const struct layout *layout,
+                                     size_t bytes); /* an array of the same elements; NULL: no array */
 };
 extern struct gc_hooks gc_hooks;
 extern const struct gc_hooks observe_hooks; /* floor 5's */

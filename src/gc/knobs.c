@@ -67,33 +67,17 @@ static const struct {
 
 static void set_debug(int knob, int64_t value) {
     switch (knob) {
-    case 0:
-        knobs.trace = value != 0;
-        break;
-    case 1:
-        knobs.verify = value != 0;
-        break;
-    case 2:
-        heap.stress = (uint32_t)value;
-        break;
-    case 3:
-        heap.poison = value != 0;
-        break;
-    case 4:
-        knobs.min_heap = (size_t)value;
-        break;
-    case 5:
-        knobs.ledger_at_exit = value != 0;
-        break;
-    case 6:
-        knobs.stop_signal = (int)value;
-        break;
+    case 0: knobs.trace = value != 0; break;
+    case 1: knobs.verify = value != 0; break;
+    case 2: heap.stress = (uint32_t)value; break;
+    case 3: heap.poison = value != 0; break;
+    case 4: knobs.min_heap = (size_t)value; break;
+    case 5: knobs.ledger_at_exit = value != 0; break;
+    case 6: knobs.stop_signal = (int)value; break;
     case 8:
         os_fail_all_after = true; /* fall through */
         __attribute__((fallthrough));
-    case 7:
-        atomic_store(&os_fail_countdown, (long)value);
-        break;
+    case 7: atomic_store(&os_fail_countdown, (long)value); break;
     }
 }
 

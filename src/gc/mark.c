@@ -18,8 +18,8 @@
 
 #define SEGMENT_ITEMS 4094
 #define RING 16u
-#define PIECE_WORDS 512      /* of a range, at once */
-#define SHARE_INTERVAL 256u  /* objects between two looks at whether somebody is idle */
+#define PIECE_WORDS 512     /* of a range, at once */
+#define SHARE_INTERVAL 256u /* objects between two looks at whether somebody is idle */
 #define SHARED_RANGE_WORDS 4096
 
 struct segment {
@@ -35,9 +35,9 @@ struct range {
 };
 
 struct marker {
-    uintptr_t *top;           /* of the segment in use; grows up */
-    struct segment *segment;  /* never NULL */
-    struct segment *full;     /* more, oldest last */
+    uintptr_t *top;          /* of the segment in use; grows up */
+    struct segment *segment; /* never NULL */
+    struct segment *full;    /* more, oldest last */
     struct range *ranges;
     size_t range_count, range_capacity;
     size_t bytes;
@@ -56,7 +56,7 @@ static struct {
     size_t range_capacity;
     int joined; /* markers at work or idle; under the lock */
     _Atomic int idle;
-    bool open; /* more markers may join */
+    bool open;             /* more markers may join */
     _Atomic uint32_t news; /* changes when work is put here or marking ends */
     const struct roots *roots;
     _Atomic size_t next_root;
@@ -219,10 +219,9 @@ struct view {
 };
 
 static inline struct view view_now(void) {
-    return (struct view){heap.base,        atomic_load_explicit(&heap.used, memory_order_relaxed),
-                         heap.marks,       heap.page_layout,
-                         heap.scans,       mark_live,
-                         (MARK_A | MARK_B | MARK_NEW) & (uint8_t)~mark_live};
+    return (struct view){
+        heap.base, atomic_load_explicit(&heap.used, memory_order_relaxed), heap.marks, heap.page_layout, heap.scans,
+        mark_live, (MARK_A | MARK_B | MARK_NEW) & (uint8_t)~mark_live};
 }
 
 static void push_words(struct marker *marker, struct view view, uintptr_t lo, uintptr_t hi, bool one_past) {
@@ -239,9 +238,11 @@ static void push_words(struct marker *marker, struct view view, uintptr_t lo, ui
         uintptr_t *top = marker->top;
         for (; word < stop; word++) {
             uintptr_t value = *word;
-            if (__builtin_expect(value - view.base < view.used, 0)) {
-                *top++ = value;
-                if (one_past && (value & (GRANULE_BYTES - 1)) == 0)
+            if (__builtin_expect(value - view.base <= view.used, 0)) {
+                /* The heap's own end is one past an object's, and its base past none. */
+                if (value - view.base < view.used)
+                    *top++ = value;
+                if (one_past && (value & (GRANULE_BYTES - 1)) == 0 && value != view.base)
                     *top++ = value - 1;
             }
         }
@@ -460,103 +461,116 @@ static __attribute__((noinline)) uintptr_t *scan_page_any(struct marker *marker,
     return scan_page(marker, *view, object, slot_words, bits);
 }
 
+/* There was no room to look at an object that has the live byte already: its span is searched again. */
+static BW__COLD void drop_marked(struct view view, uintptr_t object) {
+    atomic_store(&span_of_offset(object - view.base)->overflowed, true);
+    atomic_store(&shared.overflowed, true);
+}
+
+/* A claimed object: it has the live byte and holds references. */
+static inline void look_at(struct marker *marker, const struct view *view, uintptr_t object) {
+    uint32_t number = view->page_layout[(object - view->base) >> PAGE_SHIFT];
+    const struct scan *scan = &view->scans[number];
+    if (!room_for(marker, PAGE_WORDS)) {
+        drop_marked(*view, object);
+    } else if (__builtin_expect(scan->kind == SCAN_BITS && scan->slot_words != 0, 1)) {
+        if (scan->bits == 3)
+            marker->top = scan_page_two(marker, view, object, scan->slot_words);
+        else if (scan->bits == 1)
+            marker->top = scan_page_one(marker, view, object, scan->slot_words);
+        else
+            marker->top = scan_page_any(marker, view, object, scan->slot_words, scan->bits);
+    } else {
+        marker->bytes += scan->slot_words * sizeof(void *);
+        push_object(marker, *view, object, number);
+    }
+    if (__builtin_expect(--marker->countdown == 0, 0)) {
+        marker->countdown = SHARE_INTERVAL;
+        if (atomic_load_explicit(&shared.idle, memory_order_relaxed) > 0)
+            share(marker);
+    }
+}
+
+/* Gives the object at an address the live byte; the object, or 0 if it has it already, there is none, or it holds no
+ * references. */
+static inline uintptr_t claim(struct marker *marker, const struct view *view, uintptr_t address) {
+    size_t offset = address - view->base;
+    uint8_t *byte = &view->marks[offset >> GRANULE_SHIFT];
+    uint8_t was = *byte;
+    if (!(was & view->white)) {
+        if (was & (view->live | MARK_GREY))
+            return 0;
+        address = resolve(*view, address);
+        if (address == 0)
+            return 0;
+        offset = address - view->base;
+        byte = &view->marks[offset >> GRANULE_SHIFT];
+        was = *byte;
+        if (was & (view->live | MARK_GREY))
+            return 0;
+        if (was == MARK_WATCHED)
+            watched_marked(address);
+    }
+    *byte = view->live;
+    const struct scan *scan = &view->scans[view->page_layout[offset >> PAGE_SHIFT]];
+    if (scan->kind == SCAN_NONE && scan->slot_words != 0) {
+        marker->bytes += scan->slot_words * sizeof(void *);
+        return 0;
+    }
+    return address & ~(uintptr_t)(GRANULE_BYTES - 1);
+}
+
+/* Two rings, so that nothing waits for memory: an address passes the first while its mark byte arrives, and, if that is
+ * the first time, the second while the object does. */
 static void drain(struct marker *marker) {
     const struct view view = view_now();
-    uintptr_t ring[RING] = {0};
-    unsigned at = 0, waiting = 0;
-    uintptr_t *top = marker->top;
-    const uintptr_t *bottom = marker->segment->items, *limit = bottom + SEGMENT_ITEMS;
-    size_t bytes = 0;
+    uintptr_t marks_ring[RING] = {0}, objects_ring[RING] = {0};
+    unsigned marks_at = 0, objects_at = 0, marks_waiting = 0, objects_waiting = 0;
     for (;;) {
         uintptr_t value;
-        if (__builtin_expect(top > bottom, 1)) {
-            uintptr_t next = *--top;
-            size_t offset = next - view.base;
-            __builtin_prefetch(&view.marks[offset >> GRANULE_SHIFT], 1);
-            __builtin_prefetch((void *)next);
-            value = ring[at];
-            ring[at] = next;
-            at = (at + 1) % RING;
+        if (__builtin_expect(marker->top > marker->segment->items, 1)) {
+            uintptr_t next = *--marker->top;
+            __builtin_prefetch(&view.marks[(next - view.base) >> GRANULE_SHIFT], 1);
+            value = marks_ring[marks_at];
+            marks_ring[marks_at] = next;
+            marks_at = (marks_at + 1) % RING;
             if (value == 0) {
-                waiting++;
+                marks_waiting++;
                 continue;
             }
-        } else if (waiting > 0) {
-            value = ring[at];
-            ring[at] = 0;
-            at = (at + 1) % RING;
+        } else if (marks_waiting > 0) {
+            value = marks_ring[marks_at];
+            marks_ring[marks_at] = 0;
+            marks_at = (marks_at + 1) % RING;
             if (value == 0)
                 continue;
-            waiting--;
-        } else {
-            marker->top = top;
-            if (!more_work(marker, view))
-                break;
-            top = marker->top;
-            bottom = marker->segment->items;
-            limit = bottom + SEGMENT_ITEMS;
+            marks_waiting--;
+        } else if (objects_waiting > 0) {
+            value = objects_ring[objects_at];
+            objects_ring[objects_at] = 0;
+            objects_at = (objects_at + 1) % RING;
+            if (value != 0) {
+                objects_waiting--;
+                look_at(marker, &view, value);
+            }
             continue;
-        }
-
-        size_t offset = value - view.base;
-        uint8_t *byte = &view.marks[offset >> GRANULE_SHIFT];
-        uint8_t was = *byte;
-        if (__builtin_expect(!(was & view.white), 0)) {
-            if (was & (view.live | MARK_GREY))
-                continue;
-            value = resolve(view, value);
-            if (value == 0)
-                continue;
-            offset = value - view.base;
-            byte = &view.marks[offset >> GRANULE_SHIFT];
-            was = *byte;
-            if (was & (view.live | MARK_GREY))
-                continue;
-            if (was == MARK_WATCHED)
-                watched_marked(value);
-        }
-        value &= ~(uintptr_t)(GRANULE_BYTES - 1);
-        uint32_t number = view.page_layout[offset >> PAGE_SHIFT];
-        const struct scan *scan = &view.scans[number];
-        if (__builtin_expect(scan->kind == SCAN_BITS && scan->slot_words != 0, 1)) {
-            if (__builtin_expect((size_t)(limit - top) < PAGE_WORDS, 0)) {
-                marker->top = top;
-                if (!new_segment(marker)) {
-                    overflow(value);
-                    continue;
-                }
-                top = marker->top;
-                bottom = marker->segment->items;
-                limit = bottom + SEGMENT_ITEMS;
-            }
-            marker->top = top;
-            if (scan->bits == 3)
-                top = scan_page_two(marker, &view, value, scan->slot_words);
-            else if (scan->bits == 1)
-                top = scan_page_one(marker, &view, value, scan->slot_words);
-            else
-                top = scan_page_any(marker, &view, value, scan->slot_words, scan->bits);
+        } else if (more_work(marker, view)) {
+            continue;
         } else {
-            *byte = view.live;
-            bytes += scan->slot_words;
-            if (scan->kind != SCAN_NONE || scan->slot_words == 0) {
-                marker->top = top;
-                push_object(marker, view, value, number);
-                top = marker->top;
-                bottom = marker->segment->items;
-                limit = bottom + SEGMENT_ITEMS;
-            }
+            return;
         }
-        if (__builtin_expect(--marker->countdown == 0, 0)) {
-            marker->countdown = SHARE_INTERVAL;
-            if (atomic_load_explicit(&shared.idle, memory_order_relaxed) > 0) {
-                marker->top = top;
-                share(marker);
-                top = marker->top;
-            }
-        }
+        uintptr_t object = claim(marker, &view, value);
+        if (object == 0)
+            continue;
+        __builtin_prefetch((const void *)object);
+        value = objects_ring[objects_at];
+        objects_ring[objects_at] = object;
+        objects_at = (objects_at + 1) % RING;
+        if (value == 0)
+            objects_waiting++;
+        else
+            look_at(marker, &view, value);
     }
-    marker->bytes += bytes * sizeof(void *);
 }
 
 /* --- finding work --- */
@@ -667,7 +681,7 @@ static struct helper {
     struct marker marker;
     _Atomic uint32_t wanted; /* the number of the marking it is to help with */
     uint32_t done;
-} *helpers[MOST_HELPERS];
+} * helpers[MOST_HELPERS];
 static int helper_count;
 static _Atomic uint32_t marking; /* number */
 static _Atomic int helping;      /* helpers that joined and have not finished */
@@ -785,8 +799,12 @@ size_t mark_from_roots(struct roots *roots, int markers) {
     if (markers > 1)
         wake_helpers(markers - 1);
     drain(&own);
-    while (atomic_load(&helping) > 0)
-        os_cpu_relax();
+    for (int spins = 0; atomic_load(&helping) > 0; spins++) {
+        if (spins < 1000)
+            os_cpu_relax();
+        else
+            os_yield(); /* the helper has lost its processor */
+    }
     shared.roots = NULL;
     last_helper_ns = atomic_load(&helper_ns);
     atomic_store(&shared.idle, 0);

@@ -220,12 +220,8 @@ void specials_each_root(void (*visit)(void *context, uintptr_t lo, uintptr_t hi)
             case SPECIAL_CLEANUP:
                 visit(context, (uintptr_t)&special->argument, (uintptr_t)(&special->argument + 1));
                 break;
-            case SPECIAL_WEAK:
-                visit(context, (uintptr_t)&special->handle, (uintptr_t)(&special->handle + 1));
-                break;
-            case SPECIAL_RETAIN:
-                visit(context, (uintptr_t)&special->object, (uintptr_t)(&special->object + 1));
-                break;
+            case SPECIAL_WEAK: visit(context, (uintptr_t)&special->handle, (uintptr_t)(&special->handle + 1)); break;
+            case SPECIAL_RETAIN: visit(context, (uintptr_t)&special->object, (uintptr_t)(&special->object + 1)); break;
             }
         }
     for (int i = 0; i < 2; i++)
@@ -398,8 +394,8 @@ bw_weak bw_weak_make(void *address) {
     void *handle = link ? (*link)->handle : NULL;
     os_lock_release(&specials_lock);
     if (handle == NULL) {
-        void *fresh = memory_allocate(self, layout_untyped(BW__NOSCAN + bw__class_of(sizeof(uintptr_t))),
-                                      sizeof(uintptr_t));
+        void *fresh =
+            memory_allocate(self, layout_untyped(BW__NOSCAN + bw__class_of(sizeof(uintptr_t))), sizeof(uintptr_t));
         os_lock_acquire(&specials_lock);
         link = find(object, SPECIAL_WEAK); /* another thread may have been quicker */
         if (link) {

@@ -37,14 +37,9 @@ static void on_signal(uintptr_t stack_pointer) {
     if (self == NULL)
         return;
     switch (atomic_load(&self->state)) {
-    case THREAD_RUNNING:
-        world_park(self, stack_pointer);
-        break;
-    case THREAD_INSIDE:
-        atomic_store(&self->stop_noted, 1);
-        break;
-    default:
-        break; /* SAFE: cannot leave that anyway */
+    case THREAD_RUNNING: world_park(self, stack_pointer); break;
+    case THREAD_INSIDE: atomic_store(&self->stop_noted, 1); break;
+    default: break; /* SAFE: cannot leave that anyway */
     }
 }
 

@@ -142,8 +142,8 @@ static void count_layout(const struct layout *layout) {
     }
     if (layout->counts_inside)
         return; /* counts what is in its spans, not the spans */
-    uint64_t handed = atomic_load(&layout->handed.objects), gone = atomic_load(&layout->nil.objects) +
-                                                                   atomic_load(&layout->zero.objects);
+    uint64_t handed = atomic_load(&layout->handed.objects),
+             gone = atomic_load(&layout->nil.objects) + atomic_load(&layout->zero.objects);
     if (objects != atomic_load(&layout->live.objects) || bytes != atomic_load(&layout->live.bytes) ||
         handed - gone != objects)
         os_fatal("burrow: verify: layout %u (%s) has %llu objects, its ledger says %llu, handed less reclaimed %llu",
@@ -162,8 +162,7 @@ void verify_marks(const struct roots *roots) {
     specials_each_root(visit_root, visit_fields, NULL);
     while (v.depth > 0) {
         uintptr_t object = v.stack[--v.depth];
-        reach_fields(object, span_of_offset(object - heap.base),
-                     (uint32_t)((object - heap.base) >> GRANULE_SHIFT) + 1);
+        reach_fields(object, span_of_offset(object - heap.base), (uint32_t)((object - heap.base) >> GRANULE_SHIFT) + 1);
     }
     os_unmap(v.parents, v.granules * sizeof *v.parents);
     os_unmap(v.reached, v.granules / 8 + 1);

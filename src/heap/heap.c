@@ -14,14 +14,10 @@ static const struct {
 
 static void *table_at(int table) {
     switch (table) {
-    case 0:
-        return heap.marks;
-    case 1:
-        return heap.page_span;
-    case 2:
-        return heap.page_layout;
-    default:
-        return heap.page_dirty;
+    case 0: return heap.marks;
+    case 1: return heap.page_span;
+    case 2: return heap.page_layout;
+    default: return heap.page_dirty;
     }
 }
 
@@ -86,13 +82,15 @@ bool heap_grow(size_t bytes, uintptr_t *from, size_t *got) {
     }
     for (int i = 0; i < 4; i++) {
         size_t end = ((used + step) >> PAGE_SHIFT) * tables[i].page_bytes;
-        end = (end + 65535) & ~(size_t)65535;
+        /* Mark bytes of a heap of any size are read at random while marking: huge pages, for fewer TLB misses. */
+        bool huge = i == 0 && end > OS_HUGE_PAGE / 2;
+        size_t unit = huge ? OS_HUGE_PAGE : 65536;
+        end = (end + unit - 1) & ~(unit - 1);
         if (end > heap.tables_used[i]) {
             char *table = (char *)table_at(i) + heap.tables_used[i];
             if (!os_commit(table, end - heap.tables_used[i]))
                 return false;
-            /* Mark bytes of a large heap are read at random while marking: fewer TLB misses. */
-            if (i == 0 && used >= (size_t)64 << 20)
+            if (huge)
                 os_want_huge_pages(table, end - heap.tables_used[i]);
             heap.tables_used[i] = end;
         }
@@ -100,8 +98,9 @@ bool heap_grow(size_t bytes, uintptr_t *from, size_t *got) {
     if (!os_commit((void *)(heap.base + used), step))
         return false;
     /* The first pages stay small, so that a program with few objects stays small. */
-    if (used > 0)
-        os_want_huge_pages((void *)(heap.base + used), step);
+    size_t small = used < OS_HUGE_PAGE ? OS_HUGE_PAGE - used : 0;
+    if (step > small)
+        os_want_huge_pages((void *)(heap.base + used + small), step - small);
     *from = heap.base + used;
     *got = step;
     atomic_store(&heap.used, used + step);
@@ -143,8 +142,8 @@ const char *heap_describe(const void *address, char *text, size_t room) {
     if (object == at)
         snprintf(text, room, "an object of %zu bytes", span->object_bytes);
     else if (object != 0)
-        snprintf(text, room, "inside an object: %zu bytes into the one at %p of %zu bytes", at - object,
-                 (void *)object, span->object_bytes);
+        snprintf(text, room, "inside an object: %zu bytes into the one at %p of %zu bytes", at - object, (void *)object,
+                 span->object_bytes);
     else if (at >= stack.lo && at < stack.hi)
         snprintf(text, room, "on this thread's stack");
     else if (!heap_contains(address))

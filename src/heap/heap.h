@@ -50,11 +50,11 @@ enum mark_byte { MARK_NONE = 0, MARK_A = 1, MARK_B = 2, MARK_NEW = 4, MARK_GREY 
 
 /* How an object's words are searched for pointers. */
 enum scan_kind {
-    SCAN_NONE,  /* no pointers */
-    SCAN_BITS,  /* `bits` says which of the first 64 words are pointers; the object has no others */
-    SCAN_REPEAT,/* an array: the map repeats every `element_words` */
-    SCAN_MAP,   /* one object of more than 64 words: `map` */
-    SCAN_WORDS, /* any word may be one */
+    SCAN_NONE,   /* no pointers */
+    SCAN_BITS,   /* `bits` says which of the first 64 words are pointers; the object has no others */
+    SCAN_REPEAT, /* an array: the map repeats every `element_words` */
+    SCAN_MAP,    /* one object of more than 64 words: `map` */
+    SCAN_WORDS,  /* any word may be one */
 };
 
 /* What the marker needs to know of a layout, 16 bytes, indexed by layout number. */
@@ -92,12 +92,12 @@ struct layout {
     const struct type_info *type;
     struct layout *large; /* the layout of the same contents for objects over 32 KiB; itself if it is that */
 
-    os_lock lock;         /* of everything below but the atomics */
-    struct span **spans;  /* every span of this layout, some NULL */
+    os_lock lock;        /* of everything below but the atomics */
+    struct span **spans; /* every span of this layout, some NULL */
     size_t span_count, span_capacity;
     _Atomic size_t sweep_next; /* spans[sweep_next .. sweep_count) have not been taken for sweeping */
     size_t sweep_count;
-    size_t holes;         /* NULLs in spans */
+    size_t holes;                 /* NULLs in spans */
     struct span *_Atomic partial; /* swept spans with free slots that no thread owns */
     struct span *_Atomic empty;   /* swept spans without objects: kept for this layout until other pages are short */
 
@@ -114,15 +114,15 @@ struct span {
     struct layout *layout;
     uint32_t slots;
     uint64_t reciprocal;
-    uint8_t state;      /* enum span_state */
+    uint8_t state;                /* enum span_state */
     _Atomic bool needs_zero;      /* free slots may hold old data */
     _Atomic uint32_t partial_tag; /* the cycle in which it was put on the partial list; written under layout->lock */
-    bool filled;        /* SPAN_QUARANTINE: its pages could not be made inaccessible */
-    bool free_in_bin;   /* SPAN_FREE: in a bin; under the pages lock */
-    _Atomic bool owned; /* a thread hands out its slots */
-    _Atomic bool overflowed; /* the mark stack had no room for an object of this span: scan it again */
-    _Atomic uint32_t swept;     /* the number of the cycle after which it was swept; SWEEPING */
-    _Atomic uint32_t allocated; /* slots whose byte is not 0 */
+    bool filled;                  /* SPAN_QUARANTINE: its pages could not be made inaccessible */
+    bool free_in_bin;             /* SPAN_FREE: in a bin; under the pages lock */
+    _Atomic bool owned;           /* a thread hands out its slots */
+    _Atomic bool overflowed;      /* the mark stack had no room for an object of this span: scan it again */
+    _Atomic uint32_t swept;       /* the number of the cycle after which it was swept; SWEEPING */
+    _Atomic uint32_t allocated;   /* slots whose byte is not 0 */
     struct span *next, *previous; /* partial list, free bin, pool of span records */
     size_t index;                 /* in layout->spans */
     bw_amount inside;             /* an arena's first chunk: what was allocated in the arena */
@@ -131,8 +131,8 @@ struct span {
 
 struct heap {
     uintptr_t base;
-    size_t reserved; /* address space */
-    size_t tables_for; /* the tables are reserved for this many bytes of heap */
+    size_t reserved;     /* address space */
+    size_t tables_for;   /* the tables are reserved for this many bytes of heap */
     _Atomic size_t used; /* committed, from the base up */
     uint8_t *marks;
     struct span **page_span;
@@ -141,14 +141,14 @@ struct heap {
     struct scan *scans;  /* by layout number */
     struct layout **layouts;
     _Atomic uint32_t layout_count;
-    _Atomic uint32_t live; /* MARK_A or MARK_B */
-    _Atomic uint32_t cycle; /* collections so far; a span is swept when span->swept == cycle */
-    _Atomic size_t handed;  /* bytes handed to threads since the last collection */
-    _Atomic size_t trigger; /* a collection starts when `handed` passes this */
+    _Atomic uint32_t live;                       /* MARK_A or MARK_B */
+    _Atomic uint32_t cycle;                      /* collections so far; a span is swept when span->swept == cycle */
+    _Atomic size_t handed;                       /* bytes handed to threads since the last collection */
+    _Atomic size_t trigger;                      /* a collection starts when `handed` passes this */
     _Atomic size_t free_pages, dirty_free_pages; /* written under the pages lock */
-    size_t tables_used[4]; /* committed bytes of each table, under the pages lock */
-    _Atomic size_t empty_pages; /* of kept empty spans */
-    _Atomic size_t span_records; /* bytes of bookkeeping */
+    size_t tables_used[4];                       /* committed bytes of each table, under the pages lock */
+    _Atomic size_t empty_pages;                  /* of kept empty spans */
+    _Atomic size_t span_records;                 /* bytes of bookkeeping */
     bool poison;
     uint32_t stress; /* a collection every so many refills; 0: none */
 };
@@ -215,7 +215,8 @@ void layouts_make(void);
 const char *layout_name(const struct layout *layout);
 /* A new layout. NULL: out of memory. */
 struct layout *layout_new(const struct layout *like);
-struct layout *layout_untyped(uint32_t slot); /* of a fixed slot number (a family plus a class; the family itself: large) */
+struct layout *
+layout_untyped(uint32_t slot); /* of a fixed slot number (a family plus a class; the family itself: large) */
 uint32_t layout_span_pages(size_t slot_bytes);
 
 /* --- sweep.c --- */
@@ -231,9 +232,9 @@ bool layout_add_span(struct layout *layout, struct span *span);   /* false: out 
 void layout_offer(struct layout *layout, struct span *span);
 struct span *layout_take_partial(struct layout *layout); /* or an empty one; NULL */
 void layout_keep_empty(struct layout *layout, struct span *span);
-bool heap_free_empty(void); /* every kept empty span goes back to the pages; false: there was none */
-void heap_pack_layouts(void);   /* closes the holes in the span arrays; everything is swept */
-void heap_begin_sweep(void);    /* the world is stopped, marking is done: a new cycle begins, every span is unswept */
+bool heap_free_empty(void);   /* every kept empty span goes back to the pages; false: there was none */
+void heap_pack_layouts(void); /* closes the holes in the span arrays; everything is swept */
+void heap_begin_sweep(void);  /* the world is stopped, marking is done: a new cycle begins, every span is unswept */
 void heap_sweep_some(bool (*go_on)(void)); /* all that is left, while go_on says so */
 void heap_sweep_all(void);
 void heap_sweep_large(void);

@@ -108,8 +108,8 @@ static struct span *bin_find(size_t count) {
     struct span *best = NULL;
     int looked = 0;
     for (struct span *run = bins[bin]; run && looked < 32; run = run->next, looked++)
-        if (run->pages >= count && (best == NULL || run->pages < best->pages ||
-                                    (run->pages == best->pages && run->base < best->base)))
+        if (run->pages >= count &&
+            (best == NULL || run->pages < best->pages || (run->pages == best->pages && run->base < best->base)))
             best = run;
     if (best)
         return best;
@@ -158,8 +158,7 @@ static void give(struct span *run) {
         run->pages += before->pages;
         record_return(before);
     }
-    struct span *behind =
-        after < atomic_load(&heap.used) >> PAGE_SHIFT ? heap.page_span[after] : NULL;
+    struct span *behind = after < atomic_load(&heap.used) >> PAGE_SHIFT ? heap.page_span[after] : NULL;
     if (behind && behind->state == SPAN_FREE && behind->free_in_bin) {
         bin_remove(behind);
         run->pages += behind->pages;
@@ -197,13 +196,16 @@ struct span *pages_allocate(size_t count, size_t align_pages) {
     if (run == NULL) {
         struct span *fresh = record_take();
         size_t bytes;
-        if (fresh == NULL || !heap_grow(wanted * PAGE_BYTES, &fresh->base, &bytes)) {
+        if (fresh == NULL || !heap_grow((wanted + 1) * PAGE_BYTES, &fresh->base, &bytes)) {
             if (fresh)
                 record_return(fresh);
             os_lock_release(&pages_lock);
             return NULL;
         }
-        fresh->pages = bytes >> PAGE_SHIFT;
+        /* The first page stays unused: heap.base, which lies in the library's static data, would keep an object in it. */
+        size_t unused = fresh->base == heap.base ? 1 : 0;
+        fresh->base += unused << PAGE_SHIFT;
+        fresh->pages = (bytes >> PAGE_SHIFT) - unused;
         count_free(fresh, true);
         give(fresh);
         run = bin_find(wanted);

@@ -61,7 +61,8 @@ static const bw_type *find_description(const bw__site *site) {
 static bool same_description(const bw_type *a, const bw_type *b) {
     if (a == b)
         return true;
-    if (a == NULL || b == NULL || a->size != b->size || a->field_count != b->field_count || strcmp(a->name, b->name) != 0)
+    if (a == NULL || b == NULL || a->size != b->size || a->field_count != b->field_count ||
+        strcmp(a->name, b->name) != 0)
         return false;
     for (uint32_t i = 0; i < a->field_count; i++) {
         const bw_field *x = &a->fields[i], *y = &b->fields[i];

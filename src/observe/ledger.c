@@ -27,29 +27,20 @@ static void subtract(bw_amount *from, uint64_t bytes, uint64_t objects) {
 
 static bw_amount *kind_of(bw_ledger_t *ledger, const struct layout *layout) {
     switch (layout->kind) {
-    case KIND_SLICE:
-        return &ledger->slice;
-    case KIND_MAP:
-        return &ledger->map;
-    case KIND_CHANNEL:
-        return &ledger->channel;
-    case KIND_INTERFACE:
-        return &ledger->interface_;
-    default:
-        return &ledger->struct_;
+    case KIND_SLICE: return &ledger->slice;
+    case KIND_MAP: return &ledger->map;
+    case KIND_CHANNEL: return &ledger->channel;
+    case KIND_INTERFACE: return &ledger->interface_;
+    default: return &ledger->struct_;
     }
 }
 
 static bw_amount *safe_of(bw_ledger_t *ledger, const struct layout *layout) {
     switch (layout->safe) {
-    case SAFE_SYNC:
-        return &ledger->sync;
-    case SAFE_ATOMIC:
-        return &ledger->atomic;
-    case SAFE_ERROR:
-        return &ledger->error;
-    default:
-        return NULL;
+    case SAFE_SYNC: return &ledger->sync;
+    case SAFE_ATOMIC: return &ledger->atomic;
+    case SAFE_ERROR: return &ledger->error;
+    default: return NULL;
     }
 }
 
@@ -61,8 +52,9 @@ static void set_aside(void *context, struct layout *layout, bw__run *run, struct
     uint64_t bytes = (uint64_t)(run->end - run->cur), objects = bytes / layout->slot_bytes;
     subtract(layout->by_make ? &ledger->make : &ledger->new_, bytes, objects);
     subtract(kind_of(ledger, layout), bytes, objects);
-    if (safe_of(ledger, layout))
-        subtract(safe_of(ledger, layout), bytes, objects);
+    bw_amount *safe = safe_of(ledger, layout);
+    if (safe)
+        subtract(safe, bytes, objects);
 }
 
 static void set_aside_by_thread(struct thread *thread, void *context) {
@@ -88,8 +80,9 @@ static void sum(void *argument) {
         add(&ledger->nil, read_amount(&layout->nil));
         add(&ledger->zero, read_amount(&layout->zero));
         add(kind_of(ledger, layout), read_amount(&layout->live));
-        if (safe_of(ledger, layout))
-            add(safe_of(ledger, layout), read_amount(&layout->live));
+        bw_amount *safe = safe_of(ledger, layout);
+        if (safe)
+            add(safe, read_amount(&layout->live));
     }
     for (uint32_t i = 0; i < count; i++)
         if (heap.layouts[i]->counts_inside)
@@ -109,8 +102,8 @@ void ledger_take(struct thread *self, bw_ledger_t *ledger) {
     gc_lock_release();
     ledger->alloc = plus(ledger->new_, ledger->make);
     ledger->reclaim = plus(ledger->nil, ledger->zero);
-    ledger->layout = plus(plus(plus(ledger->struct_, ledger->slice), plus(ledger->map, ledger->channel)),
-                          ledger->interface_);
+    ledger->layout =
+        plus(plus(plus(ledger->struct_, ledger->slice), plus(ledger->map, ledger->channel)), ledger->interface_);
     ledger->safe = plus(plus(ledger->sync, ledger->atomic), ledger->error);
 }
 

@@ -7,4 +7,7 @@
 /* The trace line of the collection that just ended (gctrace=1). */
 void trace_cycle(const char *reason);
 
+/* Fills the ledger; the caller is INSIDE and holds no lock. */
+void ledger_take(struct thread *self, bw_ledger_t *ledger);
+
 #endif

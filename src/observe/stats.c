@@ -3,8 +3,6 @@
 
 #include <string.h>
 
-void ledger_take(struct thread *self, bw_ledger_t *ledger);
-
 void bw_read_mem_stats(bw_mem_stats *stats) {
     struct thread *self = thread_enter();
     bw_ledger_t ledger;

@@ -44,19 +44,19 @@ static inline __attribute__((always_inline)) uintptr_t os_stack_pointer(void) {
 
 /* --- memory (os_memory.c) --- */
 size_t os_page_bytes(void);
-size_t os_physical_bytes(void);                 /* RAM, or the address-space limit if that is less */
-void *os_reserve(size_t bytes, size_t align);   /* address space that nothing may touch yet; NULL */
-bool os_commit(void *at, size_t bytes);         /* makes reserved pages readable and writable, zero */
-bool os_extend(void *at, size_t bytes);         /* reserves exactly there; false if anything is there */
+size_t os_physical_bytes(void);               /* RAM, or the address-space limit if that is less */
+void *os_reserve(size_t bytes, size_t align); /* address space that nothing may touch yet; NULL */
+bool os_commit(void *at, size_t bytes);       /* makes reserved pages readable and writable, zero */
+bool os_extend(void *at, size_t bytes);       /* reserves exactly there; false if anything is there */
 void os_unreserve(void *at, size_t bytes);
-bool os_release(void *at, size_t bytes);        /* gives the pages' memory back; they read as zero again */
-bool os_forbid(void *at, size_t bytes);         /* gives it back, and any access faults */
-bool os_allow(void *at, size_t bytes);          /* ends os_forbid */
-void os_want_huge_pages(void *at, size_t bytes);/* a wish */
-void *os_map(size_t bytes);                     /* zeroed memory for the library's own use; NULL */
+bool os_release(void *at, size_t bytes);         /* gives the pages' memory back; they read as zero again */
+bool os_forbid(void *at, size_t bytes);          /* gives it back, and any access faults */
+bool os_allow(void *at, size_t bytes);           /* ends os_forbid */
+void os_want_huge_pages(void *at, size_t bytes); /* a wish */
+void *os_map(size_t bytes);                      /* zeroed memory for the library's own use; NULL */
 void os_unmap(void *at, size_t bytes);
-size_t os_resident_bytes(void);                 /* of this process; 0 if unknown */
-bool os_mapped(uintptr_t at);                   /* is the page that holds this address mapped? */
+size_t os_resident_bytes(void); /* of this process; 0 if unknown */
+bool os_mapped(uintptr_t at);   /* is the page that holds this address mapped? */
 
 /* --- failing on purpose (os_memory.c) --- */
 extern _Atomic long os_fail_countdown; /* > 0: the call that brings it to 0 fails */
@@ -100,8 +100,8 @@ void os_panic(const char *format, ...) __attribute__((format(printf, 1, 2), nore
 typedef struct os_stack {
     uintptr_t lo, hi;
 } os_stack;
-os_stack os_current_stack(void);      /* the calling thread's; {0, 0} if the system cannot say */
-uintptr_t os_thread_pointer(void);    /* where thread-local storage hangs from */
+os_stack os_current_stack(void);   /* the calling thread's; {0, 0} if the system cannot say */
+uintptr_t os_thread_pointer(void); /* where thread-local storage hangs from */
 pid_t os_thread_id(void);
 /* A thread of the library's own: all signals blocked. False if the system refuses. */
 bool os_start_thread(void (*body)(void *), void *argument, const char *name);
@@ -132,7 +132,7 @@ typedef struct os_modules {
     size_t data_count, data_capacity;
     struct {
         size_t number, bytes;
-    } *tls;
+    } * tls;
     size_t tls_count, tls_capacity;
 } os_modules;
 /* Holds the loader's lock, so that no thread can be within dlopen or dlclose, lists what is loaded into `modules`, and

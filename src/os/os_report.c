@@ -26,7 +26,8 @@ void os_print(int fd, const char *format, ...) {
         write_all(fd, text, (size_t)length < sizeof text ? (size_t)length : sizeof text - 1);
 }
 
-static void __attribute__((format(printf, 2, 0), noreturn)) end(const char *kind, const char *format, va_list arguments, bool stack) {
+static void __attribute__((format(printf, 2, 0), noreturn))
+end(const char *kind, const char *format, va_list arguments, bool stack) {
     /* One message, even if several threads end the program at once. */
     static atomic_flag ending = ATOMIC_FLAG_INIT;
     if (atomic_flag_test_and_set(&ending))

@@ -32,7 +32,8 @@ void os_stop_signal_install(void (*handler)(uintptr_t stack_pointer), int wanted
     if (chosen <= 0 || chosen > SIGRTMAX) {
         for (chosen = SIGRTMAX - 1; chosen > SIGRTMIN; chosen--) {
             struct sigaction now;
-            if (os_sigaction_unwrapped(chosen, NULL, &now) == 0 && !(now.sa_flags & SA_SIGINFO) && now.sa_handler == SIG_DFL)
+            if (os_sigaction_unwrapped(chosen, NULL, &now) == 0 && !(now.sa_flags & SA_SIGINFO) &&
+                now.sa_handler == SIG_DFL)
                 break;
         }
     }

@@ -84,7 +84,6 @@ static void *start_thread(void *argument) {
     return NULL;
 }
 
-
 bool os_start_thread(void (*body)(void *), void *argument, const char *name) {
     if (os_fail_now())
         return false;

@@ -1,7 +1,7 @@
 #!/bin/bash
 # What examples/crossref prints for the headers in corpus/ and for files made here that are hard to read.
 #
-# modes: plain verify=1 poison=1,gcstress=20
+# modes: plain verify=1 poison=1,gcstress=200
 # timeout: 300
 #
 #   test_crossref.sh [the program]      default: $BURROW_BUILD_DIR/bin/crossref
