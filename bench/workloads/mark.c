@@ -123,11 +123,79 @@ static void build_noscan(size_t target) {
     bytes = n * (1024 + sizeof(byte_slice));
 }
 
+/* ---- whether all of it is still there ---- */
+
+static size_t count_tree(const node *n) {
+    return n == NULL ? 0 : 1 + count_tree(n->a) + count_tree(n->b);
+}
+
+static int check_tree(void) {
+    return count_tree(root) == objects;
+}
+
+static int check_list(void) {
+    size_t count = 0;
+    for (const node *n = root; n != NULL; n = n->a)
+        count++;
+    return count == objects;
+}
+
+static int check_graph(void) {
+    uint64_t seed = PEER_SEED;
+    size_t n = objects - 1;
+    node **table = root;
+    for (size_t i = 0; i < n; i++) {
+        node *a = table[peer_random(&seed) % n], *b = table[peer_random(&seed) % n];
+        if (table[i]->a != a || table[i]->b != b || table[i]->p[0] != 0)
+            return 0;
+    }
+    return 1;
+}
+
+static int check_ptrs1k(void) {
+    uint64_t seed = PEER_SEED;
+    size_t n = objects - 1;
+    node1k **table = root;
+    for (size_t i = 0; i < n; i++) {
+        node1k *a = table[peer_random(&seed) % n], *b = table[peer_random(&seed) % n];
+        if (table[i]->a != a || table[i]->b != b || table[i]->p[125] != 0)
+            return 0;
+    }
+    return 1;
+}
+
+static int check_noscan(void) {
+    byte_slice *table = root;
+    for (size_t i = 0; i < objects - 1; i++)
+        if (table[i].data[0] != 0 || table[i].data[1023] != 0)
+            return 0;
+    return 1;
+}
+
+/* Takes up what a collection may have freed, and fills it, so that an object that was lost is seen to be. */
+static void reuse_memory(void) {
+    for (size_t i = 0; i < objects / 8; i++) {
+        node *small = PEER_NEW(node);
+        memset(small->p, 0xff, sizeof small->p);
+        small->a = small->b = root;
+    }
+    for (size_t i = 0; i < bytes / 8 / sizeof(node1k); i++) {
+        memset(PEER_NEW(node1k)->p, 0xff, sizeof(uint64_t[126]));
+        memset(peer_bytes(1024), 0xff, 1024);
+    }
+}
+
+enum { CHECKED_MB = 1024 }; /* walking a larger heap at random would take longer than measuring it */
+
 static const struct {
     const char *name;
     void (*build)(size_t target);
-} shapes[] = {{"tree", build_tree},           {"list", build_list},     {"graph", build_graph},
-              {"graphonly", build_graphonly}, {"ptrs1k", build_ptrs1k}, {"noscan", build_noscan}};
+    int (*check)(void);
+} shapes[] = {
+    {"tree", build_tree, check_tree},       {"list", build_list, check_list},
+    {"graph", build_graph, check_graph},    {"graphonly", build_graphonly, check_tree},
+    {"ptrs1k", build_ptrs1k, check_ptrs1k}, {"noscan", build_noscan, check_noscan},
+};
 
 /* Overwrites the stack below, where building left pointers. */
 static __attribute__((noinline)) void clear_stack(void) {
@@ -186,5 +254,12 @@ int main(int argc, char **argv) {
            (double)live_bytes / (1 << 20), live_objects, w * 1e3, c * 1e3);
     printf("BUILT objs=%zu MB=%.0f\n", objects, (double)bytes / (1 << 20));
     peer_print_figures();
+    if (megabytes <= CHECKED_MB) {
+        reuse_memory();
+        if (!shapes[shape].check()) {
+            fputs("the collector lost objects\n", stderr);
+            return 1;
+        }
+    }
     return root == NULL;
 }

@@ -10,8 +10,9 @@ static void count(word **tree, const char *text) {
     while (*tree && (order = strcmp(text, (*tree)->text)) != 0)
         tree = order < 0 ? &(*tree)->left : &(*tree)->right;
     if (!*tree) {
+        size_t bytes = strlen(text) + 1;
         *tree = bw_new(word); /* zeroed; collected some time after nothing refers to it any more */
-        (*tree)->text = strcpy(bw_alloc_noscan(strlen(text) + 1), text);
+        (*tree)->text = memcpy(bw_alloc_noscan(bytes), text, bytes);
     }
     (*tree)->count++;
 }

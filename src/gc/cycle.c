@@ -1,7 +1,7 @@
 /* cycle.c - a collection, phase by phase.
  *
- * 1. The sweep that the last collection left is finished; the span arrays are packed.
- * 2. The loader's lock is taken, so that the list of loaded objects holds still; the world stops.
+ * 1. The loader's lock is taken, so that the list of loaded objects holds still; then the gc lock.
+ * 2. The sweep that the last collection left is finished; the span arrays are packed; the world stops.
  * 3. The byte that means alive changes; what is left of each thread's runs gets it; roots are listed.
  * 4. Marking, in parallel.
  * 5. Finalizers, ephemerons, weak pointers.
@@ -32,27 +32,6 @@ void gc_lock_release(void) {
     os_lock_release(&gc_lock);
 }
 
-struct stopped_call {
-    struct thread *self;
-    void (*body)(void *);
-    void *argument;
-};
-
-static void call_stopped(void *argument) {
-    struct stopped_call *call = argument;
-    world_stop(call->self);
-    call->body(call->argument);
-    world_start(call->self);
-}
-
-void world_with_stopped(struct thread *self, void (*body)(void *), void *argument) {
-    struct stopped_call call = {self, body, argument};
-    OS_SPILL_REGISTERS();
-    self->stack_pointer = os_stack_pointer();
-    self->alternate = (os_range){0, 0};
-    os_with_modules(&modules, call_stopped, &call);
-}
-
 /* No more markers than the heap pays for: waking one costs as much as marking some hundred KiB. */
 static int markers_wanted(void) {
     size_t bytes = figures.marked_bytes + atomic_load(&heap.handed) / 4;
@@ -64,8 +43,7 @@ struct cycle {
     uint64_t began; /* to stop */
 };
 
-static void collect(void *argument) {
-    struct cycle *cycle = argument;
+static void collect(const struct cycle *cycle) {
     struct cycle_phases *phases = &figures.phases;
     uint64_t stopped = os_now_ns();
     phases->stop = stopped - cycle->began;
@@ -98,23 +76,45 @@ static void collect(void *argument) {
     figures.count++;
 }
 
-void cycle_run(struct thread *self, enum cycle_reason reason) {
-    uint32_t before = figures.count;
-    gc_lock_acquire(self);
-    if (reason == CYCLE_PACED && figures.count != before) {
+struct request {
+    struct thread *self;
+    enum cycle_reason reason;
+    uint32_t before;
+};
+
+/* With the loader's lock held, so that nobody is within dlopen; SAFE. */
+static void run_locked(void *argument) {
+    struct request *request = argument;
+    struct thread *self = request->self;
+    os_lock_acquire(&gc_lock);
+    thread_safe_end(self);
+    if (request->reason == CYCLE_PACED && figures.count != request->before) {
         gc_lock_release(); /* somebody did it while this thread waited */
         return;
     }
     heap_sweep_all();
     heap_pack_layouts();
+    mark_make_helpers(markers_wanted() - 1);
     struct cycle cycle = {os_now_ns()};
-    world_with_stopped(self, collect, &cycle);
-    if (reason == CYCLE_FORCED)
+    OS_SPILL_REGISTERS();
+    self->stack_pointer = os_stack_pointer();
+    if (!os_on_alternate_stack(&self->alternate.lo, &self->alternate.hi))
+        self->alternate = (os_range){0, 0};
+    world_stop(self);
+    collect(&cycle);
+    world_start(self);
+    if (request->reason == CYCLE_FORCED)
         figures.forced++;
     heap_sweep_large();
     if (observe_hooks.after_cycle)
-        observe_hooks.after_cycle(reason == CYCLE_FORCED ? " (forced)" : "");
+        observe_hooks.after_cycle(request->reason == CYCLE_FORCED ? " (forced)" : "");
     gc_lock_release();
+}
+
+void cycle_run(struct thread *self, enum cycle_reason reason) {
+    struct request request = {self, reason, figures.count};
+    thread_safe_begin(self);
+    os_with_modules(&modules, run_locked, &request);
     specials_start_threads();
     background_after_cycle();
 }

@@ -5,7 +5,7 @@
  * waiting, or in bw_blocking, with its registers and stack pointer saved; it cannot leave while the world is stopped. So
  * while the world is stopped no thread holds a lock of the heap, and every structure is consistent.
  *
- * Lock order: gc lock > loader's lock > thread list lock > everything of floor 1.
+ * Lock order: loader's lock > gc lock > thread list lock > everything of floor 1. The first two are waited for SAFE.
  */
 #ifndef BURROW_GC_H
 #define BURROW_GC_H
@@ -23,6 +23,7 @@ struct thread {
     bool internal;               /* the library's own: never signalled, polls */
     bool has_cache;
     uintptr_t stack_pointer; /* while SAFE or stopped: nothing below it is in use */
+    bool blocking;           /* SAFE within bw_blocking, not within the library */
     uintptr_t saved[64];     /* SAFE in bw_blocking: the registers, from a frame that is gone */
     os_stack stack;
     os_range alternate; /* the alternate signal stack it was stopped on */
@@ -64,11 +65,10 @@ void world_stop_install(void);
 /* --- cycle.c --- */
 enum cycle_reason { CYCLE_PACED, CYCLE_FORCED, CYCLE_MEMORY };
 void cycle_run(struct thread *self, enum cycle_reason reason); /* the caller is INSIDE and holds no lock */
+extern _Atomic uint32_t fork_gate;                             /* 1: nobody may become INSIDE; a fork is under way */
 void gc_lock_acquire(struct thread *self);
 void gc_lock_release(void);
 extern os_lock gc_lock;
-/* Runs `body` with the gc lock held, the loader's lock held and the world stopped. */
-void world_with_stopped(struct thread *self, void (*body)(void *), void *argument);
 
 struct cycle_phases { /* of the last collection, nanoseconds and bytes */
     uint64_t stop, mark, finish;
@@ -101,8 +101,6 @@ struct roots {
 };
 void roots_collect(struct roots *roots, const os_modules *modules); /* the world is stopped */
 void roots_add(struct roots *roots, uintptr_t lo, uintptr_t hi, enum root_kind kind);
-void roots_lock_for_fork(void);
-void roots_unlock_for_fork(void);
 
 /* --- mark.c --- */
 extern uint8_t mark_live; /* the byte that marking writes */
@@ -118,6 +116,7 @@ bool mark_take_watched(uintptr_t *object);
 size_t mark_bytes_taken(void);       /* bytes that marking found alive since mark_from_roots began */
 bool mark_is_live(uintptr_t object); /* an object's first byte, while marking */
 uint64_t mark_helpers_ns(void);      /* processor time of the helpers in the last marking */
+void mark_make_helpers(int wanted);  /* the world runs */
 void mark_forget_helpers(void);      /* after fork: there are none */
 size_t mark_memory(void);            /* bytes of mark stacks */
 
@@ -137,7 +136,8 @@ void specials_forget_threads(void);       /* after fork */
 extern os_lock specials_lock;
 
 /* --- weakmap.c: ephemeron tables --- */
-void weak_maps_finish_mark(void); /* values whose keys live are marked, to the fixed point; dead entries go */
+void weak_maps_forget(uintptr_t object); /* it was freed */
+void weak_maps_finish_mark(void);        /* values whose keys live are marked, to the fixed point; dead entries go */
 
 struct special_figures {
     _Atomic uint64_t finalizers_queued, finalizers_run, cleanups_queued, cleanups_run;

@@ -725,10 +725,14 @@ void mark_forget_helpers(void) {
     helper_count = 0;
     memset(helpers, 0, sizeof helpers);
     atomic_store(&helping, 0);
+    /* A helper that woke late may have held it. */
+    shared.lock = (os_lock){0};
+    shared.open = false;
 }
 
-/* Helpers are made when they are first wanted. If the system has no thread to give, there are fewer. */
-static void wake_helpers(int wanted) {
+/* Helpers are made when they are first wanted, and before the world stops: making a thread takes locks of libc that a
+ * stopped thread could hold. If the system has no thread to give, there are fewer. */
+void mark_make_helpers(int wanted) {
     if (wanted > MOST_HELPERS)
         wanted = MOST_HELPERS;
     while (helper_count < wanted) {
@@ -741,6 +745,9 @@ static void wake_helpers(int wanted) {
         }
         helpers[helper_count++] = helper;
     }
+}
+
+static void wake_helpers(int wanted) {
     for (int i = 0; i < wanted && i < helper_count; i++) {
         atomic_store(&helpers[i]->wanted, atomic_load(&marking));
         os_wake(&helpers[i]->wanted, 1);
@@ -781,6 +788,7 @@ static void drain_alone(void) {
 }
 
 void mark_begin(void) {
+    watched.count = 0;
     if (!marker_ready(&own))
         os_fatal("runtime: out of memory: no mark stack");
 }

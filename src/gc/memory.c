@@ -112,25 +112,10 @@ void *bw_alloc_noscan_aligned(size_t size, size_t align) {
 
 /* --- operations on objects --- */
 
-/* The thread's own run has slots that are set aside and not allocated. */
-static bool in_own_run(struct thread *self, const struct span *span, uintptr_t object) {
-    if (span->layout->slot_bytes == 0 || span->layout->number >= RUN_SLOTS)
-        return false;
-    const bw__run *run = &self->cache.runs[span->layout->number];
-    return object >= (uintptr_t)run->cur && object < (uintptr_t)run->end;
-}
-
-static uintptr_t object_at(struct thread *self, const void *address, struct span **span) {
-    if (heap.base == 0)
-        return 0;
-    uintptr_t object = heap_object_of(address, span);
-    return object != 0 && !in_own_run(self, *span, object) ? object : 0;
-}
-
 size_t bw_size(const void *address) {
     struct thread *self = thread_enter();
     struct span *span;
-    size_t bytes = object_at(self, address, &span) ? heap_object_bytes(span) : 0;
+    size_t bytes = heap_object_of(address, &span) ? heap_object_bytes(span) : 0;
     thread_leave(self);
     return bytes;
 }
@@ -138,7 +123,7 @@ size_t bw_size(const void *address) {
 void *bw_base(const void *address) {
     struct thread *self = thread_enter();
     struct span *span;
-    uintptr_t object = object_at(self, address, &span);
+    uintptr_t object = heap_object_of(address, &span);
     thread_leave(self);
     return (void *)object;
 }
@@ -151,7 +136,7 @@ static BW__COLD void wrong_object(const char *function, const void *address) {
 
 /* The object that begins at `address`, or a panic in the name of `function`. */
 uintptr_t memory_require(struct thread *self, const char *function, const void *address, struct span **span) {
-    uintptr_t object = object_at(self, address, span);
+    uintptr_t object = heap_object_of(address, span);
     if (object == 0 || object != (uintptr_t)address || (*span)->state == SPAN_ARENA) {
         thread_leave(self);
         wrong_object(function, address);
@@ -184,6 +169,7 @@ void *bw_realloc(void *address, size_t size) {
     size_t old = heap_object_bytes(span);
     /* In place while it fits and at least half of it stays in use. */
     if (size <= old && (size > old / 2 || old <= 64)) {
+        memset((char *)address + size, 0, old - size); /* what a later growth in place finds */
         thread_leave(self);
         return address;
     }

@@ -53,14 +53,6 @@ void bw_root_remove(void *lo) {
         os_panic("bw_root_remove: no range that begins at %p is registered", lo);
 }
 
-void roots_lock_for_fork(void) {
-    os_lock_acquire(&registered_lock);
-}
-
-void roots_unlock_for_fork(void) {
-    os_lock_release(&registered_lock);
-}
-
 void roots_add(struct roots *roots, uintptr_t lo, uintptr_t hi, enum root_kind kind) {
     lo = (lo + 7) & ~(uintptr_t)7;
     hi &= ~(uintptr_t)7;
@@ -89,7 +81,7 @@ static uintptr_t lowest_reference(uintptr_t lo, uintptr_t hi, os_stack stack) {
 /* The part of a stack that has memory: from its high end down to the first page that is not mapped. */
 static uintptr_t mapped_down(os_stack stack) {
     uintptr_t page = os_page_bytes(), at = (stack.hi - 1) & ~(page - 1);
-    while (at > stack.lo && os_mapped(at - page))
+    while (at > stack.lo && os_readable(at - page))
         at -= page;
     return at;
 }
@@ -97,7 +89,7 @@ static uintptr_t mapped_down(os_stack stack) {
 static void add_foreign_stack(struct roots *roots, uintptr_t stack_pointer) {
     /* A stack that the program made: from the stack pointer to the end of the mapping. */
     uintptr_t page = os_page_bytes(), end = (stack_pointer & ~(page - 1)) + page;
-    while (os_mapped(end) && end - stack_pointer < (uintptr_t)64 << 20)
+    while (os_readable(end) && end - stack_pointer < (uintptr_t)64 << 20)
         end += page;
     roots_add(roots, stack_pointer, end, ROOT_STACK);
 }

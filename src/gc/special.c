@@ -293,6 +293,7 @@ void specials_finish_mark(void) {
 /* --- an object ends at once: its cleanups are due, its weak pointers know, its finalizer has nothing to be given --- */
 
 void specials_of_freed(uintptr_t object) {
+    weak_maps_forget(object);
     if (__builtin_expect(special_count == 0, 1))
         return;
     bool cleanups = false;

@@ -91,17 +91,32 @@ void thread_leave(struct thread *self) {
     }
     atomic_store_explicit(&self->state, THREAD_RUNNING, memory_order_release);
     atomic_signal_fence(memory_order_seq_cst);
+    if (OS_SIGNALS_COME_LATE && (atomic_load(&world_number) & 1))
+        atomic_store(&self->stop_noted, 1);
     stop_if_noted(self);
+}
+
+/* While a fork is under way nobody becomes INSIDE but the thread that forks. */
+_Atomic uint32_t fork_gate;
+static __thread bool forking __attribute__((tls_model("initial-exec")));
+
+static BW__COLD void wait_at_gate(void) {
+    while (atomic_load(&fork_gate) != 0)
+        os_wait(&fork_gate, 1, -1);
 }
 
 void thread_safe_end(struct thread *self) {
     for (;;) {
         atomic_store(&self->state, THREAD_INSIDE);
         uint32_t number = atomic_load(&world_number);
-        if (!(number & 1))
+        bool gate = atomic_load(&fork_gate) && !forking;
+        if (!(number & 1) && !gate)
             return;
         atomic_store(&self->state, THREAD_SAFE);
-        os_wait(&world_number, number, -1);
+        if (gate)
+            wait_at_gate();
+        else
+            os_wait(&world_number, number, -1);
     }
 }
 
@@ -138,7 +153,6 @@ static void adopt(struct thread *self) {
     self->stack = os_current_stack();
     self->thread_pointer = os_thread_pointer();
     self->id = os_thread_id();
-    self->argument = NULL;
     thread_current = self;
     os_stop_signal_unblock();
     pthread_setspecific(end_key, self);
@@ -170,6 +184,13 @@ static void check_handler(struct thread *self) {
         bw__runs = self->cache.runs;
 }
 
+/* Leaving bw_blocking: what was saved must not keep objects alive. */
+static void end_blocking(struct thread *self) {
+    self->blocking = 0;
+    memset(self->saved, 0, sizeof self->saved);
+    bw__runs = self->cache.runs;
+}
+
 struct thread *thread_enter(void) {
     struct thread *self = thread_current;
     if (__builtin_expect(handler_frame != 0, 0))
@@ -179,11 +200,14 @@ struct thread *thread_enter(void) {
     } else {
         if (atomic_load_explicit(&self->state, memory_order_relaxed) == THREAD_INSIDE)
             refuse_in_handler();
+        /* The stop that preceded the gate made it visible to this thread. */
+        if (__builtin_expect(atomic_load_explicit(&fork_gate, memory_order_relaxed), 0) && !forking)
+            wait_at_gate();
         if (self->internal)
             thread_safe_end(self);
         else if (atomic_load_explicit(&self->state, memory_order_relaxed) == THREAD_SAFE) {
             thread_safe_end(self); /* within bw_blocking, which ends so */
-            bw__runs = self->cache.runs;
+            end_blocking(self);
         } else
             atomic_store_explicit(&self->state, THREAD_INSIDE, memory_order_relaxed);
         atomic_signal_fence(memory_order_seq_cst);
@@ -248,9 +272,11 @@ __attribute__((noinline)) void bw__blocking_enter(void) {
     struct thread *self = thread_enter();
     OS_SPILL_REGISTERS();
     uintptr_t from = os_stack_pointer(), to = (uintptr_t)__builtin_frame_address(0);
+    to += sizeof(void *); /* the caller's frame pointer is the first word of the frame's record */
     if (to - from > sizeof self->saved)
         from = to - sizeof self->saved; /* the registers are pushed first, at the frame's high end */
     memcpy(self->saved, (void *)from, to - from);
+    self->blocking = 1;
     blocking_done = false;
     bw__runs = empty_runs;
     self->stack_pointer = to;
@@ -267,7 +293,7 @@ bool bw__blocking_leave(void) {
     struct thread *self = thread_current;
     if (self && atomic_load(&self->state) == THREAD_SAFE) {
         thread_safe_end(self);
-        bw__runs = self->cache.runs;
+        end_blocking(self);
         thread_leave(self);
     }
     return false;
@@ -290,10 +316,10 @@ static void hook_begin(void *record) {
     self->stack_pointer = (uintptr_t)__builtin_frame_address(0);
     /* The argument is in the caller's frame now, and that is scanned once the stack is known. */
     self->stack = os_current_stack();
-    void *argument = self->argument;
     adopt(self);
-    bw_keep_alive(argument);
+    /* The maker's argument is kept by the record until this thread's registers are searched. */
     thread_safe_end(self);
+    self->argument = NULL;
     thread_leave(self);
 }
 
@@ -301,30 +327,57 @@ static void hook_abandon(void *record) {
     record_free(record);
 }
 
-static void *hook_handler_begin(void) {
-    void *before = (void *)handler_frame;
-    handler_frame = (uintptr_t)__builtin_frame_address(0);
-    bw__runs = empty_runs;
-    return before;
-}
-
-static void hook_handler_end(void *before) {
-    handler_frame = (uintptr_t)before;
+/* A handler may run on a thread that is SAFE; it is RUNNING meanwhile, since its frames may hold references. */
+static void hook_handler_begin(struct os_handler_state *state) {
     struct thread *self = thread_current;
-    if (handler_frame == 0)
-        bw__runs = self && self->has_cache ? self->cache.runs : empty_runs;
+    state->frame = handler_frame;
+    state->runs = bw__runs;
+    state->was_safe = self && !self->internal && atomic_load(&self->state) == THREAD_SAFE;
+    handler_frame = (uintptr_t)state;
+    bw__runs = empty_runs;
+    if (state->was_safe) {
+        state->stack_pointer = self->stack_pointer;
+        state->alternate = self->alternate;
+        thread_safe_end(self);
+        thread_leave(self);
+    }
 }
 
-/* fork: the world is stopped, so that the child's one thread finds every lock free and every structure whole. */
+static void hook_handler_end(struct os_handler_state *state) {
+    struct thread *self = thread_current;
+    if (state->was_safe && atomic_load(&self->state) == THREAD_RUNNING) {
+        self->stack_pointer = state->stack_pointer;
+        self->alternate = state->alternate;
+        atomic_store(&self->state, THREAD_SAFE);
+    }
+    bw__runs = state->runs;
+    handler_frame = state->frame;
+}
+
+/* longjmp within a handler: it leaves it, as far as anybody can tell. */
+static void hook_jumped(void) {
+    if (handler_frame == 0)
+        return;
+    struct thread *self = thread_current;
+    handler_frame = 0;
+    bw__runs = self && self->has_cache ? self->cache.runs : empty_runs;
+}
+
+/* fork: at the gate nobody is INSIDE, so that the child's one thread finds every lock free and every structure whole. The
+ * world is stopped to see to that, and started again, since libc takes locks of its own next that a stopped thread might
+ * hold. */
 static struct thread *forker;
 static void hook_fork_prepare(void) {
-    forker = NULL;
-    if (!atomic_load(&runtime_made))
-        return;
-    struct thread *self = thread_enter();
-    gc_lock_acquire(self);
-    roots_lock_for_fork();
-    world_stop(self);
+    struct thread *self = NULL;
+    if (atomic_load(&runtime_made)) {
+        self = thread_enter();
+        gc_lock_acquire(self);
+        forking = true;
+        world_stop(self);
+        atomic_store(&fork_gate, 1);
+        world_start(self);
+        os_lock_acquire(&threads_lock); /* threads that only begin or end */
+    }
     forker = self;
 }
 
@@ -332,8 +385,10 @@ static void hook_fork_parent(void) {
     struct thread *self = forker;
     if (self == NULL)
         return;
-    world_start(self);
-    roots_unlock_for_fork();
+    os_lock_release(&threads_lock);
+    forking = false;
+    atomic_store(&fork_gate, 0);
+    os_wake(&fork_gate, INT32_MAX);
     gc_lock_release();
     thread_leave(self);
 }
@@ -365,6 +420,7 @@ const os_thread_hooks os_thread_hooks_table = {
     .abandon = hook_abandon,
     .handler_begin = hook_handler_begin,
     .handler_end = hook_handler_end,
+    .jumped = hook_jumped,
     .fork_prepare = hook_fork_prepare,
     .fork_parent = hook_fork_parent,
     .fork_child = hook_fork_child,

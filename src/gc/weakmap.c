@@ -168,6 +168,20 @@ void weak_maps_finish_mark(void) {
     }
 }
 
+void weak_maps_forget(uintptr_t object) {
+    if (tables == NULL)
+        return;
+    os_lock_acquire(&specials_lock);
+    for (struct table *table = tables; table; table = table->next) {
+        struct entry *entry = lookup(table, object);
+        if (entry) {
+            *entry = (struct entry){GONE, NULL, NULL};
+            table->live--;
+        }
+    }
+    os_lock_release(&specials_lock);
+}
+
 /* --- the public functions --- */
 
 bw_weak_map *bw_weak_map_new(void) {
@@ -198,7 +212,7 @@ bw_weak_map *bw_weak_map_new(void) {
 static uintptr_t key_of(struct thread *self, const char *function, const void *key) {
     struct span *span;
     uintptr_t object = heap_object_of(key, &span);
-    if (object == 0) {
+    if (object == 0 || span->state == SPAN_ARENA) {
         char text[200];
         thread_leave(self);
         os_panic("%s: the key %p is not in an object: it is %s", function, key, heap_describe(key, text, sizeof text));

@@ -72,13 +72,6 @@ static bool find_run(struct cache *cache, struct layout *layout, bw__run **run, 
 
 /* --- spans: from the partial list, by sweeping, new --- */
 
-static void disown(struct layout *layout, struct span *span) {
-    atomic_store(&span->owned, false);
-    /* Slots that were freed after the run passed them. */
-    if (atomic_load(&span->allocated) < span->slots)
-        layout_offer(layout, span);
-}
-
 static struct span *span_new(struct layout *layout) {
     struct span *span = pages_allocate(layout->span_pages, 1);
     if (span == NULL)
@@ -91,6 +84,8 @@ static struct span *span_new(struct layout *layout) {
     atomic_store(&span->partial_tag, 0);
     atomic_store(&span->allocated, 0);
     atomic_store(&span->overflowed, false);
+    atomic_store(&span->owned, true);
+    atomic_store(&span->run, NULL);
     span->state = SPAN_SMALL;
     if (!layout_add_span(layout, span)) {
         pages_free(span);
@@ -104,13 +99,11 @@ static struct span *span_new(struct layout *layout) {
 static struct span *acquire_span(struct layout *layout) {
     struct span *span = layout_take_partial(layout);
     while (span == NULL && layout_sweep_one(layout, &span))
-        if (atomic_load(&span->allocated) == span->slots)
+        if (atomic_load(&span->allocated) == span->slots) {
+            span_disown(span);
             span = NULL;
-    if (span == NULL)
-        span = span_new(layout);
-    if (span)
-        atomic_store(&span->owned, true);
-    return span;
+        }
+    return span ? span : span_new(layout);
 }
 
 /* --- runs --- */
@@ -185,6 +178,7 @@ static bool take_run(struct run_private *private_part, bw__run *run) {
     atomic_fetch_add_explicit(&heap.handed, bytes, memory_order_relaxed);
     run->cur = start;
     run->end = start + bytes;
+    atomic_store(&span->run, run);
     return true;
 }
 
@@ -193,11 +187,13 @@ void *cache_allocate(struct cache *cache, struct layout *layout) {
     struct run_private *private_part;
     if (!find_run(cache, layout, &run, &private_part))
         return NULL;
+    if (run->end != NULL && run->cur == run->end)
+        atomic_store(&span_of_offset(heap_offset(run->end - 1))->run, NULL);
     while (run->cur == run->end) {
         if (private_part->span && take_run(private_part, run))
             break;
         if (private_part->span)
-            disown(layout, private_part->span);
+            span_disown(private_part->span);
         private_part->position = 0;
         private_part->span = acquire_span(layout);
         if (private_part->span == NULL)
@@ -212,6 +208,8 @@ void *cache_allocate(struct cache *cache, struct layout *layout) {
 static void empty_run(void *context, struct layout *layout, bw__run *run, struct run_private *private_part) {
     (void)context;
     size_t bytes = (size_t)(run->end - run->cur);
+    if (run->end != NULL && bytes == 0)
+        atomic_store(&span_of_offset(heap_offset(run->end - 1))->run, NULL);
     if (bytes > 0) {
         struct span *span = span_of_offset(heap_offset(run->cur));
         uint32_t count = (uint32_t)(bytes / layout->slot_bytes);
@@ -225,12 +223,13 @@ static void empty_run(void *context, struct layout *layout, bw__run *run, struct
         atomic_fetch_sub(&layout->handed.bytes, bytes);
         atomic_fetch_sub(&layout->live.objects, count);
         atomic_fetch_sub(&layout->live.bytes, bytes);
+        atomic_store(&span->run, NULL);
         run->cur = run->end = NULL;
         if (span != private_part->span)
             layout_offer(layout, span);
     }
     if (private_part->span) {
-        disown(layout, private_part->span);
+        span_disown(private_part->span);
         private_part->span = NULL;
         private_part->position = 0;
     }

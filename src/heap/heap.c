@@ -111,6 +111,13 @@ size_t heap_object_bytes(const struct span *span) {
     return span->object_bytes;
 }
 
+/* A slot that a thread has set aside and not handed out. Another thread moves run->cur meanwhile; an object that was
+ * handed out, which is what callers ask for, lies before it for good. */
+__attribute__((no_sanitize("thread"))) static bool set_aside(const struct span *span, uintptr_t object) {
+    const bw__run *run = atomic_load(&span->run);
+    return run && object >= (uintptr_t)run->cur && object < (uintptr_t)run->end;
+}
+
 uintptr_t heap_object_of(const void *address, struct span **found) {
     if (!heap_contains(address))
         return 0;
@@ -131,6 +138,8 @@ uintptr_t heap_object_of(const void *address, struct span **found) {
         return 0;
     if (atomic_load(&span->swept) != atomic_load(&heap.cycle) && byte != atomic_load(&heap.live))
         return 0; /* dead, not swept yet */
+    if (span->state == SPAN_SMALL && set_aside(span, object))
+        return 0;
     *found = span;
     return object;
 }
@@ -139,7 +148,9 @@ const char *heap_describe(const void *address, char *text, size_t room) {
     struct span *span = NULL;
     uintptr_t at = (uintptr_t)address, object = heap_object_of(address, &span);
     os_stack stack = os_current_stack();
-    if (object == at)
+    if (object != 0 && (span->state == SPAN_ARENA))
+        snprintf(text, room, "in an arena, whose objects end with it");
+    else if (object == at)
         snprintf(text, room, "an object of %zu bytes", span->object_bytes);
     else if (object != 0)
         snprintf(text, room, "inside an object: %zu bytes into the one at %p of %zu bytes", at - object, (void *)object,

@@ -96,7 +96,7 @@ struct layout {
     struct span **spans; /* every span of this layout, some NULL */
     size_t span_count, span_capacity;
     _Atomic size_t sweep_next; /* spans[sweep_next .. sweep_count) have not been taken for sweeping */
-    size_t sweep_count;
+    _Atomic size_t sweep_count;
     size_t holes;                 /* NULLs in spans */
     struct span *_Atomic partial; /* swept spans with free slots that no thread owns */
     struct span *_Atomic empty;   /* swept spans without objects: kept for this layout until other pages are short */
@@ -120,6 +120,7 @@ struct span {
     bool filled;                  /* SPAN_QUARANTINE: its pages could not be made inaccessible */
     bool free_in_bin;             /* SPAN_FREE: in a bin; under the pages lock */
     _Atomic bool owned;           /* a thread hands out its slots */
+    bw__run *_Atomic run;         /* the run that has unused slots in it, if any */
     _Atomic bool overflowed;      /* the mark stack had no room for an object of this span: scan it again */
     _Atomic uint32_t swept;       /* the number of the cycle after which it was swept; SWEEPING */
     _Atomic uint32_t allocated;   /* slots whose byte is not 0 */
@@ -205,8 +206,6 @@ void pages_mark_dirty(uintptr_t base, size_t count);
 void pages_mark_clean(uintptr_t base, size_t count);
 void pages_set_span(struct span *span, struct span *value, uint32_t layout);
 size_t pages_release(size_t keep); /* gives free pages back to the system until `keep` bytes are held; bytes released */
-void pages_lock_for_fork(void);
-void pages_unlock_for_fork(void);
 struct span *span_record_new(void); /* NULL */
 void span_record_free(struct span *span);
 
@@ -225,11 +224,12 @@ uint32_t layout_span_pages(size_t slot_bytes);
  * in it. */
 bool span_sweep(struct span *span, bool *emptied);
 void span_free_empty(struct span *span);
-bool layout_sweep_one(struct layout *layout, struct span **span); /* false: none left to take */
-bool layout_add_span(struct layout *layout, struct span *span);   /* false: out of memory */
+bool layout_sweep_one(struct layout *layout, struct span **taken);
+bool layout_add_span(struct layout *layout, struct span *span); /* false: out of memory */
 /* The partial list: swept spans with free slots that no thread owns. A collection empties every list by going on to the
  * next cycle: a span is on the list only if its tag says so for this one. */
 void layout_offer(struct layout *layout, struct span *span);
+void span_disown(struct span *span);                     /* the owner is done with it */
 struct span *layout_take_partial(struct layout *layout); /* or an empty one; NULL */
 void layout_keep_empty(struct layout *layout, struct span *span);
 bool heap_free_empty(void);   /* every kept empty span goes back to the pages; false: there was none */

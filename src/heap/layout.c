@@ -148,7 +148,7 @@ void heap_pack_layouts(void) {
                 }
             layout->span_count = kept;
             layout->holes = 0;
-            layout->sweep_count = 0;
+            atomic_store(&layout->sweep_count, 0);
             atomic_store(&layout->sweep_next, 0);
         }
         os_lock_release(&layout->lock);
@@ -162,7 +162,7 @@ void heap_begin_sweep(void) {
         atomic_store(&heap.cycle, 1);
     for (uint32_t i = 0; i < count; i++) {
         struct layout *layout = heap.layouts[i];
-        layout->sweep_count = layout->span_count;
+        atomic_store(&layout->sweep_count, layout->span_count);
         atomic_store(&layout->sweep_next, 0);
         atomic_store(&layout->partial, NULL);
         atomic_store(&layout->empty, NULL);
@@ -179,6 +179,13 @@ void layout_offer(struct layout *layout, struct span *span) {
         atomic_store(&layout->partial, span);
     }
     os_lock_release(&layout->lock);
+}
+
+void span_disown(struct span *span) {
+    atomic_store(&span->owned, false);
+    /* Free slots: the owner did not come to them, or they were freed behind it. */
+    if (atomic_load(&span->allocated) < span->slots)
+        layout_offer(span->layout, span);
 }
 
 static struct span *pop(struct span *_Atomic *list) {
@@ -210,6 +217,7 @@ void layout_keep_empty(struct layout *layout, struct span *span) {
     atomic_store(&span->partial_tag, atomic_load(&heap.cycle)); /* on a list: object_free must not offer it */
     span->next = atomic_load(&layout->empty);
     atomic_store(&layout->empty, span);
+    atomic_store(&span->owned, false);
     atomic_fetch_add(&heap.empty_pages, span->pages);
     os_lock_release(&layout->lock);
 }

@@ -318,11 +318,3 @@ size_t pages_release(size_t keep) {
     }
     return released;
 }
-
-void pages_lock_for_fork(void) {
-    os_lock_acquire(&pages_lock);
-}
-
-void pages_unlock_for_fork(void) {
-    os_lock_release(&pages_lock);
-}

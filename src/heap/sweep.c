@@ -127,34 +127,46 @@ void span_free_empty(struct span *span) {
     pages_free(span);
 }
 
-bool layout_sweep_one(struct layout *layout, struct span **swept) {
-    while (atomic_load_explicit(&layout->sweep_next, memory_order_relaxed) < layout->sweep_count) {
+/* The next span of the layout that nobody has swept in this cycle, now swept and owned by the caller; false: none is left.
+ *
+ * Ownership is taken under the lock before the sweep, so that a span whose object another thread frees in between is
+ * not offered to a third. Large objects are swept under the lock, since freeing one ends its span; only
+ * dead ones are returned. */
+bool layout_sweep_one(struct layout *layout, struct span **taken) {
+    while (atomic_load_explicit(&layout->sweep_next, memory_order_relaxed) <
+           atomic_load_explicit(&layout->sweep_count, memory_order_relaxed)) {
         os_lock_acquire(&layout->lock);
         size_t index = atomic_load(&layout->sweep_next);
         struct span *span = NULL;
-        if (index < layout->sweep_count) {
+        if (index < atomic_load(&layout->sweep_count)) {
             atomic_store(&layout->sweep_next, index + 1);
             span = layout->spans[index];
         }
+        bool emptied, ours = span && atomic_load(&span->swept) != atomic_load(&heap.cycle);
+        if (ours && layout->slot_bytes == 0)
+            ours = span_sweep(span, &emptied) && emptied;
+        else if (ours)
+            atomic_store(&span->owned, true);
         os_lock_release(&layout->lock);
-        bool emptied;
-        if (span && span_sweep(span, &emptied)) {
-            *swept = span;
-            return true;
-        }
+        if (!ours)
+            continue;
+        if (layout->slot_bytes != 0)
+            span_sweep(span, &emptied);
+        *taken = span;
+        return true;
     }
     return false;
 }
 
-/* A span that the caller swept: kept aside if nothing is left in it, offered if something is free. */
+/* A span that the caller took and has no use for: kept aside if nothing is left in it, offered if something is free. */
 static void settle(struct layout *layout, struct span *span) {
-    uint32_t allocated = atomic_load(&span->allocated);
-    if (span->state == SPAN_SMALL) {
-        if (allocated == 0)
+    if (layout->slot_bytes != 0) {
+        /* While it is owned nobody else offers it; an empty one has no object that somebody could free. */
+        if (atomic_load(&span->allocated) == 0)
             layout_keep_empty(layout, span);
-        else if (allocated < span->slots)
-            layout_offer(layout, span);
-    } else if (allocated == 0) {
+        else
+            span_disown(span);
+    } else {
         large_free(span);
     }
 }

@@ -71,8 +71,7 @@ static void add_arenas(bw_ledger_t *ledger, const struct layout *layout) {
         }
 }
 
-static void sum(void *argument) {
-    bw_ledger_t *ledger = argument;
+static void sum(bw_ledger_t *ledger) {
     uint32_t count = atomic_load(&heap.layout_count);
     for (uint32_t i = 0; i < count; i++) {
         const struct layout *layout = heap.layouts[i];
@@ -98,7 +97,9 @@ static bw_amount plus(bw_amount a, bw_amount b) {
 void ledger_take(struct thread *self, bw_ledger_t *ledger) {
     memset(ledger, 0, sizeof *ledger);
     gc_lock_acquire(self);
-    world_with_stopped(self, sum, ledger);
+    world_stop(self);
+    sum(ledger);
+    world_start(self);
     gc_lock_release();
     ledger->alloc = plus(ledger->new_, ledger->make);
     ledger->reclaim = plus(ledger->nil, ledger->zero);

@@ -30,12 +30,13 @@ static void (*_Atomic informed[SIGNALS])(int, siginfo_t *, void *);
 static void call_handler(int number, siginfo_t *info, void *context) {
     void (*with_information)(int, siginfo_t *, void *) = atomic_load(&informed[number]);
     void (*without)(int) = atomic_load(&plain[number]);
-    void *before = os_thread_hooks_table.handler_begin();
+    struct os_handler_state state;
+    os_thread_hooks_table.handler_begin(&state);
     if (with_information)
         with_information(number, info, context);
     else if (without)
         without(number);
-    os_thread_hooks_table.handler_end(before);
+    os_thread_hooks_table.handler_end(&state);
 }
 
 int os_sigaction_unwrapped(int number, const struct sigaction *action, struct sigaction *before) {

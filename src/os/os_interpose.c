@@ -8,9 +8,11 @@
 #include <dlfcn.h>
 #include <errno.h>
 #include <poll.h>
+#include <setjmp.h>
 #include <stdlib.h>
 #include <sys/epoll.h>
 #include <sys/select.h>
+#include <threads.h>
 
 #define NEXT(function)                                                                                                 \
     ({                                                                                                                 \
@@ -60,10 +62,60 @@ __attribute__((visibility("default"))) int pthread_create(pthread_t *restrict th
     return error;
 }
 
+/* C11's threads: glibc makes them without calling pthread_create by name. */
+struct c11_start {
+    int (*body)(void *);
+    void *argument;
+    void *record;
+};
+
+static void *c11_thread_start(void *memory) {
+    struct c11_start start = *(struct c11_start *)memory;
+    free(memory);
+    os_thread_hooks_table.begin(start.record);
+    return (void *)(intptr_t)start.body(start.argument); /* where thrd_join looks for it */
+}
+
+__attribute__((visibility("default"))) int thrd_create(thrd_t *thread, thrd_start_t body, void *argument) {
+    struct c11_start *start = os_fail_now() ? NULL : malloc(sizeof *start);
+    if (start == NULL)
+        return thrd_nomem;
+    *start = (struct c11_start){body, argument, os_thread_hooks_table.prepare(argument)};
+    int error = start->record == NULL ? ENOMEM : os_real_pthread_create(thread, NULL, c11_thread_start, start);
+    if (error == 0)
+        return thrd_success;
+    if (start->record)
+        os_thread_hooks_table.abandon(start->record);
+    free(start);
+    return error == ENOMEM ? thrd_nomem : thrd_error;
+}
+
 void os_watch_fork(void) {
     pthread_atfork(os_thread_hooks_table.fork_prepare, os_thread_hooks_table.fork_parent,
                    os_thread_hooks_table.fork_child);
 }
+
+/* --- leaving a signal handler by a jump --- */
+
+#define JUMP(name)                                                                                                     \
+    extern void __interceptor_##name(struct __jmp_buf_tag[1], int) __attribute__((weak, noreturn));                    \
+    __attribute__((visibility("default"), noreturn)) void name(struct __jmp_buf_tag environment[1], int value) {       \
+        static void (*next)(struct __jmp_buf_tag *, int);                                                              \
+        os_thread_hooks_table.jumped();                                                                                \
+        if (next == NULL)                                                                                              \
+            next = __interceptor_##name ? __interceptor_##name                                                         \
+                                        : (void (*)(struct __jmp_buf_tag *, int))dlsym(RTLD_NEXT, #name);              \
+        next(environment, value);                                                                                      \
+        __builtin_unreachable();                                                                                       \
+    }
+
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wmissing-prototypes"
+JUMP(longjmp)
+JUMP(_longjmp)
+JUMP(siglongjmp)
+JUMP(__longjmp_chk)
+#pragma GCC diagnostic pop
 
 /* --- signal sets without the stop signal --- */
 

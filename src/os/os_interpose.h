@@ -9,14 +9,20 @@
 /* What a higher floor does around the life of a thread that the program makes. `prepare` runs in the maker and returns
  * the new thread's record (NULL: no memory; the program gets EAGAIN); `begin` runs first in the new thread (its end is
  * told by pthread's own means, a key's destructor, so that destructors may still allocate); `abandon` takes the record back if the thread could not be made. */
+struct os_handler_state {
+    uintptr_t frame, stack_pointer;
+    os_range alternate;
+    void *runs;
+    bool was_safe;
+};
 typedef struct os_thread_hooks {
     void *(*prepare)(void *argument);
     void (*begin)(void *record);
     void (*abandon)(void *record);
-    /* Around each signal handler of the program, in the thread that it interrupts; what the first returns goes to the
-     * second. */
-    void *(*handler_begin)(void);
-    void (*handler_end)(void *before);
+    /* Around each signal handler of the program, in the thread that it interrupts; `state` is in its frame. */
+    void (*handler_begin)(struct os_handler_state *state);
+    void (*handler_end)(struct os_handler_state *state);
+    void (*jumped)(void); /* longjmp or one of its kind is about to be carried out */
     void (*fork_prepare)(void);
     void (*fork_parent)(void);
     void (*fork_child)(void);

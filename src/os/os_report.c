@@ -4,11 +4,13 @@
 #include <execinfo.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 static void write_all(int fd, const char *text, size_t length) {
     while (length > 0) {
-        ssize_t written = write(fd, text, length);
+        /* Not write(): that is a place where a thread can be cancelled, and this may be under a lock. */
+        ssize_t written = syscall(SYS_write, fd, text, length);
         if (written <= 0)
             return;
         text += written;

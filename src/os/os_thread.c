@@ -40,8 +40,21 @@ struct dtv_entry {
 #endif
 #define UNALLOCATED ((uintptr_t)-1)
 
-/* The size of glibc's struct pthread, exported for debuggers: pthread_setspecific keeps its values in there. */
+/* What glibc exports of its struct pthread for debuggers: its size; and where in it the array of pointers to blocks of
+ * pthread_setspecific's values is (bits an element, elements, offset). The first block lies in the struct itself. */
 extern unsigned int _thread_db_sizeof_pthread __attribute__((weak));
+extern unsigned int _thread_db_pthread_specific[3] __attribute__((weak));
+#define SPECIFIC_BLOCK_BYTES (32 * 2 * sizeof(uintptr_t))
+#define USUAL_PTHREAD_BYTES 0x700u
+
+/* A block of a module that was loaded later than the thread last looked may be another module's, and smaller: it is read
+ * as far as there is memory. */
+static uintptr_t readable_end(uintptr_t lo, uintptr_t hi) {
+    uintptr_t page = os_page_bytes(), end = lo;
+    while (end < hi && os_readable(end))
+        end = (end & ~(page - 1)) + page;
+    return end < hi ? end : hi;
+}
 
 void os_thread_local_blocks(const os_modules *modules, uintptr_t thread_pointer,
                             void (*visit)(void *context, uintptr_t lo, uintptr_t hi), void *context) {
@@ -55,15 +68,22 @@ void os_thread_local_blocks(const os_modules *modules, uintptr_t thread_pointer,
         if (number > dtv[-1].block || dtv[number].block == UNALLOCATED || dtv[number].block == 0)
             continue;
         uintptr_t lo = (dtv[number].block + 7) & ~(uintptr_t)7;
-        visit(context, lo, (dtv[number].block + modules->tls[i].bytes) & ~(uintptr_t)7);
+        uintptr_t hi = (dtv[number].block + modules->tls[i].bytes) & ~(uintptr_t)7;
+        visit(context, lo, dtv[number].to_free ? readable_end(lo, hi) : hi);
     }
+    uintptr_t control_bytes = &_thread_db_sizeof_pthread ? _thread_db_sizeof_pthread : USUAL_PTHREAD_BYTES;
 #if defined(__x86_64__)
-    size_t control_bytes = &_thread_db_sizeof_pthread ? _thread_db_sizeof_pthread : 0x700;
-    visit(context, thread_pointer, thread_pointer + (control_bytes & ~(size_t)7));
+    uintptr_t control = thread_pointer;
 #else
-    size_t control_bytes = &_thread_db_sizeof_pthread ? _thread_db_sizeof_pthread : 0x700;
-    visit(context, thread_pointer - (control_bytes & ~(size_t)7), thread_pointer);
+    uintptr_t control = thread_pointer - control_bytes;
 #endif
+    visit(context, control, control + (control_bytes & ~(uintptr_t)7));
+    if (_thread_db_pthread_specific && _thread_db_pthread_specific[0] == 8 * sizeof(void *)) {
+        const uintptr_t *blocks = (const uintptr_t *)(control + _thread_db_pthread_specific[2]);
+        for (unsigned i = 1; i < _thread_db_pthread_specific[1]; i++)
+            if (blocks[i])
+                visit(context, blocks[i], blocks[i] + SPECIFIC_BLOCK_BYTES);
+    }
 }
 
 struct start {

@@ -1,0 +1,320 @@
+/* support.h - what the attack's tests share: how much to do, hidden addresses, checks that work in any thread, and child
+ * processes whose last words are examined.
+ *
+ * A test whose program must die names its children in a table of `struct child` and begins main with child_main: the test
+ * runs itself again (`--child NAME`), so that each child is a fresh process with the environment that the test gives it.
+ */
+#ifndef BURROW_TESTS_SUPPORT_H
+#define BURROW_TESTS_SUPPORT_H
+
+#include <burrow.h>
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <setjmp.h>
+#include <signal.h>
+#include <spawn.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#define UNUSED __attribute__((unused))
+#define NOINLINE __attribute__((noinline))
+#define COUNT_OF(array) (sizeof(array) / sizeof *(array))
+
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#define UNDER_SANITIZER 1
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
+#define UNDER_SANITIZER 1
+#endif
+#endif
+#ifndef UNDER_SANITIZER
+#define UNDER_SANITIZER 0
+#endif
+#if defined(__SANITIZE_ADDRESS__)
+#define UNDER_ADDRESS_SANITIZER 1
+#else
+#define UNDER_ADDRESS_SANITIZER 0
+#endif
+
+/* --- how much to do --- */
+
+static UNUSED bool debug_has(const char *knob) {
+    const char *value = getenv("BURROWDEBUG");
+    return value && strstr(value, knob);
+}
+
+static UNUSED bool under_valgrind(void) {
+    const char *preload = getenv("LD_PRELOAD");
+    return preload && strstr(preload, "vgpreload");
+}
+
+/* The part of `full` that this run has time for: all of it in the plain one. */
+static UNUSED size_t effort(size_t full) {
+    size_t percent = 100;
+    if (debug_has("gcstress"))
+        percent = 8;
+    else if (debug_has("verify"))
+        percent = 40;
+    if (UNDER_SANITIZER)
+        percent = percent / 5 + 1;
+    if (under_valgrind())
+        percent = percent / 30 + 1;
+    size_t part = full * percent / 100;
+    return part ? part : 1;
+}
+
+/* --- checks: cmocka's own may fail in the main thread only --- */
+
+static __thread uint64_t check_seed; /* of the calling thread's random numbers: told when a check fails */
+
+#define CHECK(condition, ...)                                                                                          \
+    do {                                                                                                               \
+        if (!(condition))                                                                                              \
+            check_failed(__FILE__, __LINE__, #condition, " " __VA_ARGS__);                                             \
+    } while (0)
+
+static UNUSED __attribute__((noreturn, format(printf, 4, 5))) void
+check_failed(const char *file, int line, const char *condition, const char *format, ...) {
+    char text[1024];
+    va_list arguments;
+    va_start(arguments, format);
+    vsnprintf(text, sizeof text, format, arguments);
+    va_end(arguments);
+    fprintf(stderr, "%s:%d: CHECK(%s) failed:%s (seed %llu)\n", file, line, condition, text,
+            (unsigned long long)check_seed);
+    abort();
+}
+
+/* --- random numbers (splitmix64), the same in every run --- */
+
+struct random {
+    uint64_t state;
+};
+
+static UNUSED uint64_t mix(uint64_t z) {
+    z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9u;
+    z = (z ^ (z >> 27)) * 0x94d049bb133111ebu;
+    return z ^ (z >> 31);
+}
+
+static UNUSED uint64_t random_next(struct random *random) {
+    return mix(random->state += 0x9e3779b97f4a7c15u);
+}
+
+static UNUSED size_t random_below(struct random *random, size_t limit) {
+    return (size_t)(random_next(random) % limit);
+}
+
+/* --- addresses that keep nothing alive --- */
+
+static UNUSED uintptr_t hide(const void *address) {
+    return ~(uintptr_t)address;
+}
+
+static UNUSED void *shown(uintptr_t hidden) {
+    return (void *)~hidden;
+}
+
+/* Overwrites what calls before this one have left below the caller's frame. */
+static UNUSED NOINLINE void clear_stack(void) {
+    volatile char room[96 << 10];
+    for (size_t i = 0; i < sizeof room; i++)
+        room[i] = 0;
+}
+
+/* A collection with nothing stale on the stack. */
+static UNUSED NOINLINE void collect_clean(void) {
+    clear_stack();
+    bw_gc();
+}
+
+static UNUSED uint64_t live_objects(void) {
+    bw_ledger_t ledger;
+    bw_ledger(&ledger);
+    return ledger.layout.objects;
+}
+
+static UNUSED void sleep_ms(long ms) {
+    struct timespec time = {ms / 1000, ms % 1000 * 1000000};
+    while (nanosleep(&time, &time) != 0 && errno == EINTR) {}
+}
+
+static UNUSED double seconds_now(void) {
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (double)now.tv_sec + (double)now.tv_nsec / 1e9;
+}
+
+/* --- child processes --- */
+
+struct child {
+    const char *name;
+    void (*body)(void);
+};
+
+struct outcome {
+    int status; /* of exit; 1000 + the signal that ended it; -1: it hung */
+    char out[1 << 16], err[1 << 16];
+};
+
+/* Runs the child that the arguments name, if they name one, and ends. */
+static UNUSED void child_main(int argc, char **argv, const struct child *children, size_t count) {
+    if (argc < 3 || strcmp(argv[1], "--child") != 0)
+        return;
+    for (size_t i = 0; i < count; i++)
+        if (strcmp(children[i].name, argv[2]) == 0) {
+            children[i].body();
+            exit(0);
+        }
+    fprintf(stderr, "no child %s\n", argv[2]);
+    exit(3);
+}
+
+static UNUSED size_t read_some(int fd, char *text, size_t used, size_t room, bool *open) {
+    char rest[4096];
+    ssize_t got = used < room - 1 ? read(fd, text + used, room - 1 - used) : read(fd, rest, sizeof rest);
+    if (got <= 0) {
+        *open = got < 0 && errno == EINTR;
+        got = 0;
+    }
+    return used < room - 1 ? used + (size_t)got : used;
+}
+
+/* Runs a program to its end, at most `limit` seconds. `settings` are environment entries (NAME=value; NAME= removes) that
+ * replace the test's own. */
+static UNUSED void program_run(struct outcome *outcome, char *const *arguments, const char *const *settings,
+                               double limit) {
+    size_t count = 0, kept = 0;
+    while (environ[count])
+        count++;
+    for (size_t i = 0; settings && settings[i]; i++)
+        count++;
+    char **environment = calloc(count + 1, sizeof *environment);
+    for (size_t i = 0; environ[i]; i++) {
+        bool replaced = false;
+        for (size_t j = 0; settings && settings[j]; j++)
+            replaced |= strncmp(environ[i], settings[j], (size_t)(strchr(settings[j], '=') - settings[j]) + 1) == 0;
+        if (!replaced)
+            environment[kept++] = environ[i];
+    }
+    for (size_t i = 0; settings && settings[i]; i++)
+        if (strchr(settings[i], '=')[1] != 0)
+            environment[kept++] = (char *)(uintptr_t)settings[i];
+
+    int out[2], err[2];
+    CHECK(pipe2(out, O_CLOEXEC) == 0 && pipe2(err, O_CLOEXEC) == 0);
+    posix_spawn_file_actions_t actions;
+    posix_spawn_file_actions_init(&actions);
+    posix_spawn_file_actions_adddup2(&actions, out[1], 1);
+    posix_spawn_file_actions_adddup2(&actions, err[1], 2);
+    pid_t pid;
+    int error = posix_spawn(&pid, arguments[0], &actions, NULL, arguments, environment);
+    CHECK(error == 0, "%s: %s", arguments[0], strerror(error));
+    posix_spawn_file_actions_destroy(&actions);
+    free(environment);
+    close(out[1]);
+    close(err[1]);
+
+    double end = seconds_now() + limit;
+    bool out_open = true, err_open = true, hung = false;
+    size_t out_used = 0, err_used = 0;
+    while (out_open || err_open) {
+        struct pollfd list[2] = {{out_open ? out[0] : -1, POLLIN, 0}, {err_open ? err[0] : -1, POLLIN, 0}};
+        double left = end - seconds_now();
+        int ready = poll(list, 2, left > 0 ? (int)(left * 1000) + 1 : 0);
+        if (ready == 0) {
+            hung = true;
+            break;
+        }
+        if (list[0].revents)
+            out_used = read_some(out[0], outcome->out, out_used, sizeof outcome->out, &out_open);
+        if (list[1].revents)
+            err_used = read_some(err[0], outcome->err, err_used, sizeof outcome->err, &err_open);
+    }
+    if (hung)
+        kill(pid, SIGKILL);
+    outcome->out[out_used] = outcome->err[err_used] = 0;
+    close(out[0]);
+    close(err[0]);
+    int status;
+    while (waitpid(pid, &status, 0) < 0)
+        CHECK(errno == EINTR);
+    outcome->status = hung ? -1 : WIFEXITED(status) ? WEXITSTATUS(status) : 1000 + WTERMSIG(status);
+}
+
+/* The sanitizers and valgrind are slow. */
+static UNUSED double child_limit(double seconds) {
+    return UNDER_SANITIZER || under_valgrind() ? seconds * 5 : seconds;
+}
+
+/* Runs `--child NAME` of this program. */
+static UNUSED void child_run(struct outcome *outcome, const char *name, const char *const *settings) {
+    char path[4096];
+    ssize_t length = readlink("/proc/self/exe", path, sizeof path - 1);
+    CHECK(length > 0);
+    path[length] = 0;
+    char option[] = "--child", argument[256];
+    snprintf(argument, sizeof argument, "%s", name);
+    char *arguments[] = {path, option, argument, NULL};
+    program_run(outcome, arguments, settings, child_limit(60));
+}
+
+static UNUSED void outcome_print(const struct outcome *outcome) {
+    fprintf(stderr, "status %d\n--- standard output\n%s\n--- standard error\n%s\n---\n", outcome->status, outcome->out,
+            outcome->err);
+}
+
+/* Did the text's first line consist of exactly `line`? */
+static UNUSED bool first_line_is(const char *text, const char *line) {
+    size_t length = strlen(line);
+    return strncmp(text, line, length) == 0 && text[length] == '\n';
+}
+
+/* The child must have died with status 2 and this first line on standard error. A line that holds an address is told by
+ * the child itself: it prints what it expects, as its only line of output, and `line` is NULL. */
+static UNUSED void assert_died(const char *name, const char *line) {
+    static struct outcome outcome;
+    child_run(&outcome, name, NULL);
+    if (line == NULL) {
+        outcome.out[strcspn(outcome.out, "\n")] = 0;
+        line = outcome.out;
+    }
+    if (outcome.status != 2 || *line == 0 || !first_line_is(outcome.err, line)) {
+        fprintf(stderr, "child %s: expected status 2 and: %s\n", name, line);
+        outcome_print(&outcome);
+        fail();
+    }
+}
+
+static UNUSED void assert_succeeded(const char *name, const char *const *settings, struct outcome *result) {
+    static struct outcome outcome;
+    if (result == NULL)
+        result = &outcome;
+    child_run(result, name, settings);
+    if (result->status != 0) {
+        fprintf(stderr, "child %s: expected status 0\n", name);
+        outcome_print(result);
+        fail();
+    }
+}
+
+/* In a child: what its message will begin with. */
+static UNUSED __attribute__((format(printf, 1, 2))) void expect(const char *format, ...) {
+    va_list arguments;
+    va_start(arguments, format);
+    vprintf(format, arguments);
+    va_end(arguments);
+    putchar('\n');
+    fflush(stdout);
+}
+
+#endif
