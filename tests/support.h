@@ -61,7 +61,7 @@ static UNUSED bool under_valgrind(void) {
 static UNUSED size_t effort(size_t full) {
     size_t percent = 100;
     if (debug_has("gcstress"))
-        percent = 8;
+        percent = 40;
     else if (debug_has("verify"))
         percent = 40;
     if (UNDER_SANITIZER)

@@ -140,7 +140,8 @@ static void add_thread(struct thread *thread, void *argument) {
     struct context *context = argument;
     if (thread->has_cache)
         cache_each_run(&thread->cache, add_run, context->roots);
-    if (atomic_load(&thread->gone))
+    /* The library's own threads hold addresses of spans, not references of the program. */
+    if (atomic_load(&thread->gone) || thread->internal)
         return;
     roots_add(context->roots, (uintptr_t)&thread->argument, (uintptr_t)(&thread->argument + 1), ROOT_DATA);
     roots_add(context->roots, (uintptr_t)thread->saved, (uintptr_t)(thread->saved + 64), ROOT_STACK);

@@ -152,7 +152,7 @@ static void count_layout(const struct layout *layout) {
 }
 
 void verify_marks(const struct roots *roots) {
-    v.granules = atomic_load(&heap.used) >> GRANULE_SHIFT;
+    v.granules = (atomic_load(&heap.used) >> GRANULE_SHIFT) + 1; /* there may be no heap yet */
     v.reached = os_map(v.granules / 8 + 1);
     v.parents = os_map(v.granules * sizeof *v.parents);
     if (v.reached == NULL || v.parents == NULL)
@@ -164,6 +164,7 @@ void verify_marks(const struct roots *roots) {
         uintptr_t object = v.stack[--v.depth];
         reach_fields(object, span_of_offset(object - heap.base), (uint32_t)((object - heap.base) >> GRANULE_SHIFT) + 1);
     }
+    v.word = NULL; /* static data is a root: it must not keep the last object looked at */
     os_unmap(v.parents, v.granules * sizeof *v.parents);
     os_unmap(v.reached, v.granules / 8 + 1);
     uint32_t count = atomic_load(&heap.layout_count);

@@ -154,6 +154,14 @@ static void set_new(const struct span *span, uint32_t first, uint32_t count) {
         mark_set(&bytes[i * stride], MARK_NEW);
 }
 
+/* The run is used up: its span, which may have been freed or be another by now, has nothing set aside for it. */
+static void forget_run(bw__run *run) {
+    struct span *span = run->end ? span_of_offset(heap_offset(run->end - 1)) : NULL;
+    bw__run *expected = run;
+    if (span)
+        atomic_compare_exchange_strong(&span->run, &expected, NULL);
+}
+
 static bool take_run(struct run_private *private_part, bw__run *run) {
     struct span *span = private_part->span;
     struct layout *layout = span->layout;
@@ -187,8 +195,8 @@ void *cache_allocate(struct cache *cache, struct layout *layout) {
     struct run_private *private_part;
     if (!find_run(cache, layout, &run, &private_part))
         return NULL;
-    if (run->end != NULL && run->cur == run->end)
-        atomic_store(&span_of_offset(heap_offset(run->end - 1))->run, NULL);
+    if (run->cur == run->end)
+        forget_run(run);
     while (run->cur == run->end) {
         if (private_part->span && take_run(private_part, run))
             break;
@@ -208,8 +216,8 @@ void *cache_allocate(struct cache *cache, struct layout *layout) {
 static void empty_run(void *context, struct layout *layout, bw__run *run, struct run_private *private_part) {
     (void)context;
     size_t bytes = (size_t)(run->end - run->cur);
-    if (run->end != NULL && bytes == 0)
-        atomic_store(&span_of_offset(heap_offset(run->end - 1))->run, NULL);
+    if (bytes == 0)
+        forget_run(run);
     if (bytes > 0) {
         struct span *span = span_of_offset(heap_offset(run->cur));
         uint32_t count = (uint32_t)(bytes / layout->slot_bytes);

@@ -55,6 +55,7 @@ static const unsigned shape_weight[SHAPES] = {
 #define NODES 3000
 #define ROOTS 16
 #define NONE (-1)
+#define ROOT (-2)
 
 struct node {
     uintptr_t hidden;
@@ -62,7 +63,8 @@ struct node {
     bool used;
     uint32_t references; // model links and roots
     uint32_t visit;
-    size_t bytes; // of untyped ones; elements of arrays
+    int parent, parent_at; // one link or root (parent ROOT) that refers to it, as long as that is so
+    size_t bytes;          // of untyped ones; elements of arrays
     uint64_t id;
     int links; // places for links
     struct {
@@ -325,28 +327,40 @@ static char *address_of(const struct world *world, int index) {
     return shown(world->nodes[index].hidden);
 }
 
+// Follows the parents up to a root. False does not mean that it is not reached.
+static bool surely_reached(const struct world *world, int index) {
+    for (int steps = 0; steps < 300; steps++) {
+        const struct node *node = &world->nodes[index];
+        if (!node->used || node->parent == NONE)
+            return false;
+        if (node->parent == ROOT)
+            return world->root[node->parent_at].to == index;
+        if (world->nodes[node->parent].link[node->parent_at].to != index)
+            return false;
+        index = node->parent;
+    }
+    return false;
+}
+
 // Writes a link into the object and the model; the old target's reference is the caller's to release.
 static void set_link(struct world *world, int from, int at, int to, uint32_t offset) {
     struct node *node = &world->nodes[from];
     *link_place(node, address_of(world, from), at) = to == NONE ? NULL : address_of(world, to) + offset;
     node->link[at].to = to;
     node->link[at].offset = offset;
+    if (to != NONE && !surely_reached(world, to)) {
+        world->nodes[to].parent = from;
+        world->nodes[to].parent_at = at;
+    }
 }
 
-// A node that is surely reached: some steps from a root. NONE if the root is empty.
 static int random_node(const struct world *world, struct random *random) {
-    int at = world->root[random_below(random, ROOTS)].to;
-    for (size_t steps = random_below(random, 60); at != NONE && steps > 0; steps--) {
-        const struct node *node = &world->nodes[at];
-        int next = NONE;
-        size_t first = random_next(random);
-        for (int i = 0; i < node->links && next == NONE; i++)
-            next = node->link[(first + (size_t)i) % (size_t)node->links].to;
-        if (next == NONE)
-            break;
-        at = next;
+    for (int tries = 0; tries < 20; tries++) {
+        int index = (int)random_below(random, NODES);
+        if (surely_reached(world, index))
+            return index;
     }
-    return at;
+    return world->root[random_below(random, ROOTS)].to;
 }
 
 // The last reference to an object goes: half of the time the object is freed first, while it is reached.
@@ -365,6 +379,10 @@ static void set_root(struct world *world, int number, int at, int to, uint32_t o
     roots[at] = to == NONE ? NULL : address_of(world, to) + offset;
     world->root[at].to = to;
     world->root[at].offset = offset;
+    if (to != NONE) {
+        world->nodes[to].parent = ROOT;
+        world->nodes[to].parent_at = at;
+    }
     if (old != NONE)
         release_reference(world, old);
 }
@@ -378,6 +396,7 @@ static void grow(struct world *world, int number, struct random *random) {
     struct node *node = &world->nodes[index];
     memset(node, 0, sizeof *node);
     node->used = true;
+    node->parent = NONE;
     node->shape = random_shape(random);
     node->id = world->next_id++;
     char *object = allocate(node, random);
@@ -456,6 +475,8 @@ static void check_world(struct world *world, int number) {
         CHECK(roots_of(world, number)[i] == (to == NONE ? NULL : address_of(world, to) + world->root[i].offset));
         if (to != NONE && world->nodes[to].visit != world->visit) {
             world->nodes[to].visit = world->visit;
+            world->nodes[to].parent = ROOT;
+            world->nodes[to].parent_at = i;
             stack[depth++] = to;
         }
     }
@@ -467,6 +488,8 @@ static void check_world(struct world *world, int number) {
             int to = node->link[i].to;
             if (to != NONE && world->nodes[to].visit != world->visit) {
                 world->nodes[to].visit = world->visit;
+                world->nodes[to].parent = index;
+                world->nodes[to].parent_at = i;
                 stack[depth++] = to;
             }
         }
@@ -568,7 +591,7 @@ static void *work(void *argument) {
             size_t what = random_below(&random, 100);
             if (what < 60)
                 grow(world, number, &random);
-            else if (what < 63)
+            else if (what < 75)
                 cut(world, &random);
             else if (what < 99 || random_below(&random, 10))
                 read_some_nodes(world, &random);
@@ -633,27 +656,27 @@ static void run(int threads, size_t operations, uint64_t seed) {
 
 static void test_one_thread(void **state) {
     (void)state;
-    run(1, effort(400000), 1);
+    run(1, effort(150000), 1);
 }
 
 static void test_several_threads(void **state) {
     (void)state;
-    run(4, effort(600000), 2);
-    run(3, effort(300000), 3);
+    run(4, effort(250000), 2);
+    run(3, effort(100000), 3);
 }
 
 // Collections at a tiny growth, so that almost everything is found or lost by one.
 static void test_frequent_collections(void **state) {
     (void)state;
     int64_t percent = bw_set_gc_percent(10);
-    run(4, effort(200000), 4);
+    run(4, effort(80000), 4);
     bw_set_gc_percent(percent);
 }
 
 static void test_many_markers(void **state) {
     (void)state;
     int processors = bw_gomaxprocs(8);
-    run(2, effort(300000), 5);
+    run(2, effort(100000), 5);
     bw_gomaxprocs(processors);
 }
 
