@@ -121,6 +121,7 @@ int main(int argc, char **argv) {
         bench("1Mn", sizeof(n1m), loop_n1m, 3000, threads);
     }
     peer_print_figures();
+    __asm__ volatile("" : : "g"(ballast) : "memory"); /* alive up to here, whatever the compiler sees */
     PEER_DROP(ballast);
     return 0;
 }

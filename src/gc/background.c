@@ -5,9 +5,11 @@
  */
 #include "gc.h"
 
+#define QUIET_NS ((int64_t)10 * 1000 * 1000) /* without a collection, before the sweep begins */
 #define IDLE_NS ((int64_t)500 * 1000 * 1000)
 
 static _Atomic uint32_t news;
+static _Atomic uint32_t asleep; /* 1: until there is news */
 static _Atomic bool has_thread;
 static struct thread *own;
 
@@ -24,6 +26,14 @@ static size_t bytes_to_keep(void) {
     return wanted > in_use ? wanted - in_use : 0;
 }
 
+/* For that long, whatever happens: being woken by each collection would cost more than it is worth. */
+static void pause_for(int64_t ns) {
+    static _Atomic uint32_t nobody;
+    thread_leave(own);
+    os_wait(&nobody, 0, ns);
+    thread_enter();
+}
+
 static void work(void *argument) {
     (void)argument;
     own = thread_attach_internal();
@@ -32,15 +42,20 @@ static void work(void *argument) {
         uint32_t now = atomic_load(&news);
         if (now == seen) {
             thread_leave(own);
-            os_wait(&news, now, -1);
+            atomic_store(&asleep, 1);
+            if (atomic_load(&news) == now)
+                os_wait(&asleep, 1, -1);
+            atomic_store(&asleep, 0);
             thread_enter();
             continue;
         }
         seen = now;
+        /* A program that collects often sweeps as it allocates; this thread would only take its processor. */
+        pause_for(QUIET_NS);
+        if (atomic_load(&news) != seen)
+            continue;
         heap_sweep_some(go_on);
-        thread_leave(own);
-        os_wait(&news, seen, IDLE_NS);
-        thread_enter();
+        pause_for(IDLE_NS);
         if (atomic_load(&news) == seen) {
             heap_free_empty();
             pages_release(bytes_to_keep());
@@ -53,7 +68,8 @@ void background_after_cycle(void) {
         !os_start_thread(work, NULL, "burrow-sweep"))
         atomic_store(&has_thread, false); /* those who allocate sweep; the next collection tries again */
     atomic_fetch_add(&news, 1);
-    os_wake(&news, 1);
+    if (atomic_load(&asleep) && atomic_exchange(&asleep, 0))
+        os_wake(&asleep, 1);
 }
 
 void background_forget_thread(void) {

@@ -32,9 +32,10 @@ void gc_lock_release(void) {
     os_lock_release(&gc_lock);
 }
 
-/* No more markers than the heap pays for: waking one costs as much as marking some hundred KiB. */
+/* No more markers than what the last collection found alive pays for: waking one costs as much as marking some hundred
+ * KiB. */
 static int markers_wanted(void) {
-    size_t bytes = figures.marked_bytes + atomic_load(&heap.handed) / 4;
+    size_t bytes = figures.marked_bytes + atomic_load(&heap.handed) / 16;
     size_t worth = 1 + bytes / ((size_t)1 << 20);
     return worth < (size_t)knobs.processors ? (int)worth : knobs.processors;
 }
@@ -95,6 +96,7 @@ static void run_locked(void *argument) {
     heap_sweep_all();
     heap_pack_layouts();
     mark_make_helpers(markers_wanted() - 1);
+    atomic_store(&world_short, markers_wanted() == 1);
     struct cycle cycle = {os_now_ns()};
     OS_SPILL_REGISTERS();
     self->stack_pointer = os_stack_pointer();

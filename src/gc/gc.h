@@ -59,7 +59,8 @@ void runtime_make(void); /* makes everything once; any thread, any number of cal
 void world_stop(struct thread *self); /* the caller is INSIDE and holds the gc lock */
 void world_start(struct thread *self);
 extern _Atomic uint32_t world_number; /* odd: stopping or stopped */
-void world_park(struct thread *self, uintptr_t stack_pointer);
+extern _Atomic bool world_short;      /* the stop that begins is expected to be over soon, and needs one processor */
+void world_park(struct thread *self, uintptr_t stack_pointer, bool was_running);
 void world_stop_install(void);
 
 /* --- cycle.c --- */

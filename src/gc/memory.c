@@ -206,6 +206,7 @@ void bw_free_os_memory(void) {
     heap_sweep_all();
     heap_free_empty();
     pages_release(0);
+    heap_release_within_spans();
     thread_leave(self);
 }
 

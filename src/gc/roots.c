@@ -125,15 +125,12 @@ static void add_data(void *context, uintptr_t lo, uintptr_t hi) {
 /* What is left of a run counts as alive, and is searched: a first object's stores can precede the store to run->cur. */
 static void add_run(void *context, struct layout *layout, bw__run *run, struct run_private *private_part) {
     struct roots *roots = context;
+    run_report(layout, private_part);
     for (char *slot = run->cur; slot < run->end; slot += layout->slot_bytes)
         mark_set(mark_byte((uintptr_t)slot), mark_live);
     if (layout->scan != SCAN_NONE && run->cur < run->end)
         roots_add(roots, (uintptr_t)run->cur, (uintptr_t)run->end, ROOT_DATA);
-    if (private_part->span) {
-        atomic_store(&private_part->span->owned, false);
-        private_part->span = NULL;
-        private_part->position = 0;
-    }
+    run_give_up_spans(private_part);
 }
 
 static void add_thread(struct thread *thread, void *argument) {

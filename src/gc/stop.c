@@ -1,8 +1,9 @@
 /* stop.c - stopping the world and starting it again.
  *
  * world_number is even while the program runs and odd from the beginning of a stop to its end. A thread that must not run on
- * waits for it to change. The stopper looks at each record until the thread is SAFE or has stopped at this number; a
- * RUNNING thread is sent the signal once, and again each 10 ms, since the system may drop it for want of queue room.
+ * waits for it to change. The stopper looks at each record until the thread is SAFE or has stopped at this number. A
+ * thread on its way out of the library stops by itself; one that is still RUNNING after some microseconds is sent the
+ * signal, and again each 10 ms, since the system may drop it for want of queue room.
  *
  * Why no thread slips through: leaving SAFE, a thread writes its state and then reads world_number; the stopper writes
  * world_number and then reads the state; both sequentially consistent, so that at least one sees the other.
@@ -12,12 +13,17 @@
 #include <errno.h>
 
 _Atomic uint32_t world_number;
+_Atomic bool world_short;
 static _Atomic uint32_t acknowledgements;
 static struct thread *stopper;
 
 extern os_lock threads_lock;
 
-void world_park(struct thread *self, uintptr_t stack_pointer) {
+#define SPIN_NS 100000
+#define AGAIN_NS 10000000
+#define COURTESY_ROUNDS 100 /* some microseconds, in which a thread that allocates stops by itself */
+
+void world_park(struct thread *self, uintptr_t stack_pointer, bool was_running) {
     uint32_t number = atomic_load(&world_number);
     if (!(number & 1))
         return;
@@ -27,6 +33,10 @@ void world_park(struct thread *self, uintptr_t stack_pointer) {
     atomic_store(&self->stopped_at, number);
     atomic_fetch_add(&acknowledgements, 1);
     os_wake(&acknowledgements, 1);
+    /* A short stop with one marker leaves this thread's processor idle: it then goes on sooner if it does not sleep. */
+    if (was_running && atomic_load(&world_short))
+        for (uint64_t until = os_now_ns() + SPIN_NS; atomic_load(&world_number) == number && os_now_ns() < until;)
+            os_cpu_relax();
     while (atomic_load(&world_number) == number)
         os_wait(&world_number, number, -1);
 }
@@ -37,7 +47,9 @@ static void on_signal(uintptr_t stack_pointer) {
     if (self == NULL)
         return;
     switch (atomic_load(&self->state)) {
-    case THREAD_RUNNING: world_park(self, stack_pointer); break;
+    case THREAD_RUNNING:
+        world_park(self, stack_pointer, false); /* it may sleep in the kernel */
+        break;
     case THREAD_INSIDE: atomic_store(&self->stop_noted, 1); break;
     default: break; /* SAFE: cannot leave that anyway */
     }
@@ -73,22 +85,24 @@ void world_stop(struct thread *self) {
     uint32_t number = atomic_load(&world_number) + 1;
     atomic_store(&world_number, number);
     uint64_t sent = os_now_ns();
-    struct stopping stopping = {number, true, 0};
+    struct stopping stopping = {number, false, 0};
     for (int rounds = 0;; rounds++) {
         uint32_t seen = atomic_load(&acknowledgements);
         stopping.left = 0;
         threads_each(stop_one, &stopping);
         if (stopping.left == 0)
             break;
-        stopping.send = false;
-        if (rounds > 200) {
+        stopping.send = rounds == COURTESY_ROUNDS;
+        os_cpu_relax();
+        if (rounds <= COURTESY_ROUNDS || rounds % 64 != 63)
+            continue;
+        /* A running thread answers within some microseconds; waking up from a sleep would take longer than that. */
+        uint64_t waited = os_now_ns() - sent;
+        if (waited > SPIN_NS)
             os_wait(&acknowledgements, seen, 200000);
-            if (os_now_ns() - sent > 10000000) {
-                stopping.send = true;
-                sent = os_now_ns();
-            }
-        } else {
-            os_cpu_relax();
+        if (waited > AGAIN_NS) {
+            stopping.send = true;
+            sent = os_now_ns();
         }
     }
 }

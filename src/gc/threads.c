@@ -81,7 +81,7 @@ static void stop_if_noted(struct thread *self) {
         return;
     atomic_store(&self->stop_noted, 0);
     OS_SPILL_REGISTERS();
-    world_park(self, os_stack_pointer());
+    world_park(self, os_stack_pointer(), true);
 }
 
 void thread_leave(struct thread *self) {
@@ -91,7 +91,8 @@ void thread_leave(struct thread *self) {
     }
     atomic_store_explicit(&self->state, THREAD_RUNNING, memory_order_release);
     atomic_signal_fence(memory_order_seq_cst);
-    if (OS_SIGNALS_COME_LATE && (atomic_load(&world_number) & 1))
+    /* Threads that allocate much come by here within a microsecond, and spare the stopper the signal. */
+    if (__builtin_expect(atomic_load_explicit(&world_number, memory_order_relaxed) & 1, 0))
         atomic_store(&self->stop_noted, 1);
     stop_if_noted(self);
 }
@@ -188,7 +189,8 @@ static void check_handler(struct thread *self) {
 static void end_blocking(struct thread *self) {
     self->blocking = 0;
     memset(self->saved, 0, sizeof self->saved);
-    bw__runs = self->cache.runs;
+    if (self->has_cache)
+        bw__runs = self->cache.runs;
 }
 
 struct thread *thread_enter(void) {
@@ -323,6 +325,28 @@ static void hook_begin(void *record) {
     thread_leave(self);
 }
 
+/* A wait within libc, whose frame holds the registers and outlives it: as bw_blocking. */
+static bool hook_wait_begin(uintptr_t stack_pointer) {
+    struct thread *self = thread_current;
+    if (self == NULL || handler_frame != 0 || atomic_load(&self->state) != THREAD_RUNNING)
+        return false;
+    bw__runs = empty_runs;
+    self->stack_pointer = stack_pointer;
+    if (!os_on_alternate_stack(&self->alternate.lo, &self->alternate.hi))
+        self->alternate = (os_range){0, 0};
+    atomic_store(&self->state, THREAD_SAFE);
+    return true;
+}
+
+static void hook_wait_end(void) {
+    struct thread *self = thread_current;
+    if (atomic_load(&self->state) == THREAD_SAFE)
+        thread_safe_end(self);
+    if (self->has_cache)
+        bw__runs = self->cache.runs;
+    thread_leave(self);
+}
+
 static void hook_abandon(void *record) {
     record_free(record);
 }
@@ -418,6 +442,8 @@ const os_thread_hooks os_thread_hooks_table = {
     .prepare = hook_prepare,
     .begin = hook_begin,
     .abandon = hook_abandon,
+    .wait_begin = hook_wait_begin,
+    .wait_end = hook_wait_end,
     .handler_begin = hook_handler_begin,
     .handler_end = hook_handler_end,
     .jumped = hook_jumped,

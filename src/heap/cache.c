@@ -38,7 +38,7 @@ void cache_each_run(struct cache *cache,
             visit(context, heap.layouts[number], &cache->runs[number], &cache->private_runs[number]);
         }
     for (uint32_t i = 0; i < cache->more_count; i++)
-        if (cache->more[i].run.cur || cache->more[i].private_part.span)
+        if (cache->more[i].run.cur || cache->more[i].private_part.handed || cache->more[i].private_part.span)
             visit(context, heap.layouts[RUN_SLOTS + i], &cache->more[i].run, &cache->more[i].private_part);
 }
 
@@ -96,14 +96,26 @@ static struct span *span_new(struct layout *layout) {
     return span;
 }
 
-static struct span *acquire_span(struct layout *layout) {
-    struct span *span = layout_take_partial(layout);
-    while (span == NULL && layout_sweep_one(layout, &span))
-        if (atomic_load(&span->allocated) == span->slots) {
-            span_disown(span);
-            span = NULL;
-        }
-    return span ? span : span_new(layout);
+static struct span *acquire_span(struct layout *layout, struct run_private *private_part) {
+    struct span *span = private_part->spare ? private_part->spare : layout_take_several(layout);
+    if (span == NULL)
+        return span_new(layout);
+    private_part->spare = span->next;
+    span->next = NULL;
+    return span;
+}
+
+void run_give_up_spans(struct run_private *private_part) {
+    struct span *spare = private_part->spare, *span;
+    if (private_part->span)
+        span_disown(private_part->span);
+    private_part->span = private_part->spare = NULL;
+    private_part->position = 0;
+    while ((span = spare) != NULL) {
+        spare = span->next;
+        span->next = NULL;
+        span_disown(span);
+    }
 }
 
 /* --- runs --- */
@@ -162,9 +174,21 @@ static void forget_run(bw__run *run) {
         atomic_compare_exchange_strong(&span->run, &expected, NULL);
 }
 
-static bool take_run(struct run_private *private_part, bw__run *run) {
+void run_report(struct layout *layout, struct run_private *private_part) {
+    uint64_t objects = private_part->handed, bytes = objects * layout->slot_bytes;
+    if (objects == 0)
+        return;
+    private_part->handed = 0;
+    atomic_fetch_add_explicit(&layout->handed.objects, objects, memory_order_relaxed);
+    atomic_fetch_add_explicit(&layout->handed.bytes, bytes, memory_order_relaxed);
+    atomic_fetch_add_explicit(&layout->live.objects, objects, memory_order_relaxed);
+    atomic_fetch_add_explicit(&layout->live.bytes, bytes, memory_order_relaxed);
+}
+
+#define REPORT_BYTES ((size_t)32768)
+
+static bool take_run(struct cache *cache, struct run_private *private_part, bw__run *run) {
     struct span *span = private_part->span;
-    struct layout *layout = span->layout;
     uint32_t first = private_part->position, most = (uint32_t)(CHUNK_BYTES / span->object_bytes);
     if (most == 0 || heap.stress)
         most = 1;
@@ -179,11 +203,12 @@ static bool take_run(struct run_private *private_part, bw__run *run) {
     set_new(span, first, count);
     private_part->position = first + count;
     atomic_fetch_add_explicit(&span->allocated, count, memory_order_relaxed);
-    atomic_fetch_add_explicit(&layout->handed.objects, count, memory_order_relaxed);
-    atomic_fetch_add_explicit(&layout->handed.bytes, bytes, memory_order_relaxed);
-    atomic_fetch_add_explicit(&layout->live.objects, count, memory_order_relaxed);
-    atomic_fetch_add_explicit(&layout->live.bytes, bytes, memory_order_relaxed);
-    atomic_fetch_add_explicit(&heap.handed, bytes, memory_order_relaxed);
+    private_part->handed += count;
+    cache->unreported += bytes;
+    if (cache->unreported >= REPORT_BYTES) {
+        atomic_fetch_add_explicit(&heap.handed, cache->unreported, memory_order_relaxed);
+        cache->unreported = 0;
+    }
     run->cur = start;
     run->end = start + bytes;
     atomic_store(&span->run, run);
@@ -198,12 +223,12 @@ void *cache_allocate(struct cache *cache, struct layout *layout) {
     if (run->cur == run->end)
         forget_run(run);
     while (run->cur == run->end) {
-        if (private_part->span && take_run(private_part, run))
+        if (private_part->span && take_run(cache, private_part, run))
             break;
         if (private_part->span)
             span_disown(private_part->span);
         private_part->position = 0;
-        private_part->span = acquire_span(layout);
+        private_part->span = acquire_span(layout, private_part);
         if (private_part->span == NULL)
             return NULL;
     }
@@ -216,6 +241,7 @@ void *cache_allocate(struct cache *cache, struct layout *layout) {
 static void empty_run(void *context, struct layout *layout, bw__run *run, struct run_private *private_part) {
     (void)context;
     size_t bytes = (size_t)(run->end - run->cur);
+    run_report(layout, private_part);
     if (bytes == 0)
         forget_run(run);
     if (bytes > 0) {
@@ -236,11 +262,7 @@ static void empty_run(void *context, struct layout *layout, bw__run *run, struct
         if (span != private_part->span)
             layout_offer(layout, span);
     }
-    if (private_part->span) {
-        span_disown(private_part->span);
-        private_part->span = NULL;
-        private_part->position = 0;
-    }
+    run_give_up_spans(private_part);
 }
 
 void cache_empty(struct cache *cache) {

@@ -107,7 +107,7 @@ struct layout {
 
 enum span_state { SPAN_FREE, SPAN_SMALL, SPAN_LARGE, SPAN_ARENA, SPAN_QUARANTINE };
 
-struct span {
+struct __attribute__((aligned(64))) span { /* threads that own neighbours share no cache line */
     uintptr_t base;
     size_t pages;
     size_t object_bytes; /* of a slot; of a large object, what was asked for rounded up to pages */
@@ -231,7 +231,12 @@ bool layout_add_span(struct layout *layout, struct span *span); /* false: out of
 void layout_offer(struct layout *layout, struct span *span);
 void span_disown(struct span *span);                     /* the owner is done with it */
 struct span *layout_take_partial(struct layout *layout); /* or an empty one; NULL */
+/* Some spans with free slots, swept and owned by the caller, linked by `next`: one visit to the lock for several. NULL:
+ * none is left that could be had without new pages. */
+struct span *layout_take_several(struct layout *layout);
 void layout_keep_empty(struct layout *layout, struct span *span);
+/* Gives back the memory of pages within spans that no object touches; bytes. The sweep must be complete. */
+size_t heap_release_within_spans(void);
 bool heap_free_empty(void);   /* every kept empty span goes back to the pages; false: there was none */
 void heap_pack_layouts(void); /* closes the holes in the span arrays; everything is swept */
 void heap_begin_sweep(void);  /* the world is stopped, marking is done: a new cycle begins, every span is unswept */
@@ -242,7 +247,9 @@ void heap_sweep_large(void);
 /* --- cache.c: a thread's runs --- */
 struct run_private {
     struct span *span;
-    uint32_t position; /* slots before this one have been examined */
+    struct span *spare; /* more spans that the thread owns, swept, with free slots */
+    uint32_t position;  /* slots before this one have been examined */
+    uint32_t handed;    /* objects given to the run that the layout's ledger does not count yet */
 };
 #define RUN_SLOTS 4096u /* layouts that have a run in the array; others are found in `more` */
 struct extra_run {
@@ -255,9 +262,15 @@ struct cache {
     uint64_t used[RUN_SLOTS / 64]; /* which runs may be in use */
     struct extra_run *more;        /* of layout RUN_SLOTS + i */
     uint32_t more_count;
-    uint32_t refills; /* for stress */
+    uint32_t refills;  /* for stress */
+    size_t unreported; /* bytes handed out that heap.handed does not count yet */
 };
 bool cache_make(struct cache *cache);
+/* Adds what the run was given to the layout's ledger: counting there at each refill would make threads wait for each
+ * other's cache lines. */
+void run_report(struct layout *layout, struct run_private *private_part);
+/* The thread gives up the run's spans (not what is left of the run). */
+void run_give_up_spans(struct run_private *private_part);
 void cache_empty(struct cache *cache); /* gives everything back: the thread ends */
 void cache_unmake(struct cache *cache);
 /* One object of a small layout. NULL: out of memory. */

@@ -198,18 +198,68 @@ static struct span *pop(struct span *_Atomic *list) {
     return span;
 }
 
-struct span *layout_take_partial(struct layout *layout) {
-    if (atomic_load_explicit(&layout->partial, memory_order_relaxed) == NULL &&
-        atomic_load_explicit(&layout->empty, memory_order_relaxed) == NULL)
-        return NULL;
-    os_lock_acquire(&layout->lock);
+/* Under the lock. */
+static struct span *pop_free(struct layout *layout) {
     struct span *span = pop(&layout->partial);
     if (span == NULL && (span = pop(&layout->empty)) != NULL)
         atomic_fetch_sub(&heap.empty_pages, span->pages);
     if (span)
         atomic_store(&span->owned, true);
+    return span;
+}
+
+struct span *layout_take_partial(struct layout *layout) {
+    if (atomic_load_explicit(&layout->partial, memory_order_relaxed) == NULL &&
+        atomic_load_explicit(&layout->empty, memory_order_relaxed) == NULL)
+        return NULL;
+    os_lock_acquire(&layout->lock);
+    struct span *span = pop_free(layout);
     os_lock_release(&layout->lock);
     return span;
+}
+
+#define SEVERAL_BYTES ((size_t)65536)
+
+struct span *layout_take_several(struct layout *layout) {
+    uint32_t cycle = atomic_load(&heap.cycle);
+    for (;;) {
+        struct span *swept = NULL, *unswept = NULL, *span;
+        size_t bytes = 0, span_bytes = (size_t)layout->span_pages << PAGE_SHIFT;
+        os_lock_acquire(&layout->lock);
+        for (; bytes < SEVERAL_BYTES && (span = pop_free(layout)) != NULL; bytes += span_bytes) {
+            span->next = swept;
+            swept = span;
+        }
+        size_t index = atomic_load(&layout->sweep_next), end = atomic_load(&layout->sweep_count);
+        for (; bytes < SEVERAL_BYTES && index < end; index++) {
+            span = layout->spans[index];
+            if (span == NULL || atomic_load(&span->swept) == cycle)
+                continue;
+            /* Before the sweep: see layout_sweep_one. */
+            atomic_store(&span->owned, true);
+            span->next = unswept;
+            unswept = span;
+            bytes += span_bytes;
+        }
+        atomic_store(&layout->sweep_next, index);
+        os_lock_release(&layout->lock);
+        if (bytes == 0)
+            return NULL;
+        while ((span = unswept) != NULL) {
+            bool emptied;
+            unswept = span->next;
+            span_sweep(span, &emptied);
+            if (atomic_load(&span->allocated) == span->slots) {
+                span->next = NULL;
+                span_disown(span);
+            } else {
+                span->next = swept;
+                swept = span;
+            }
+        }
+        if (swept)
+            return swept;
+    }
 }
 
 void layout_keep_empty(struct layout *layout, struct span *span) {

@@ -91,6 +91,12 @@ bool span_sweep(struct span *span, bool *emptied) {
         }
         return false;
     }
+    size_t before = atomic_load(&span->allocated);
+    if (before == 0) { /* kept empty: it has no byte that is not 0 */
+        *emptied = true;
+        atomic_store(&span->swept, cycle);
+        return true;
+    }
     uint8_t live = (uint8_t)atomic_load(&heap.live);
     uint8_t *bytes = mark_byte(span->base);
     size_t kept;
@@ -103,7 +109,6 @@ bool span_sweep(struct span *span, bool *emptied) {
         kept = keep_live(bytes, span->slots * stride, live);
     else
         kept = keep_live_sparse(bytes, stride, span->slots, live);
-    size_t before = atomic_load(&span->allocated);
     OS_ASSERT(kept <= before);
     if (before > kept) {
         if (span->layout->counts_inside)
@@ -195,4 +200,49 @@ void heap_sweep_large(void) {
         while (heap.layouts[i]->slot_bytes == 0 && layout_sweep_one(heap.layouts[i], &span))
             settle(heap.layouts[i], span);
     }
+}
+
+/* --- pages within spans --- */
+
+static size_t release_free_pages(const struct span *span) {
+    size_t stride = span->object_bytes >> GRANULE_SHIFT, page = os_page_bytes(), released = 0;
+    const uint8_t *bytes = mark_byte(span->base);
+    for (uint32_t slot = 0; slot < span->slots;) {
+        if (mark_get(&bytes[slot * stride]) != MARK_NONE) {
+            slot++;
+            continue;
+        }
+        uint32_t end = slot + 1;
+        while (end < span->slots && mark_get(&bytes[end * stride]) == MARK_NONE)
+            end++;
+        uintptr_t lo = (span->base + slot * span->object_bytes + page - 1) & ~(page - 1);
+        uintptr_t hi = (span->base + end * span->object_bytes) & ~(page - 1);
+        if (lo < hi && os_release((void *)lo, hi - lo))
+            released += hi - lo;
+        slot = end;
+    }
+    return released;
+}
+
+size_t heap_release_within_spans(void) {
+    size_t released = 0;
+    uint32_t count = atomic_load(&heap.layout_count);
+    for (uint32_t i = 0; i < count; i++) {
+        struct layout *layout = heap.layouts[i];
+        struct span *done = NULL, *span;
+        if (layout->slot_bytes == 0)
+            continue;
+        /* Taken from the list, the spans are this thread's: nobody hands out their slots meanwhile. */
+        while ((span = layout_take_partial(layout)) != NULL) {
+            released += release_free_pages(span);
+            span->next = done;
+            done = span;
+        }
+        while ((span = done) != NULL) {
+            done = span->next;
+            span->next = NULL;
+            span_disown(span);
+        }
+    }
+    return released;
 }

@@ -44,6 +44,17 @@ static bw_amount *safe_of(bw_ledger_t *ledger, const struct layout *layout) {
     }
 }
 
+/* What runs were given since the last collection joins the layouts' counts. */
+static void report(void *context, struct layout *layout, bw__run *run, struct run_private *private_part) {
+    (void)context, (void)run;
+    run_report(layout, private_part);
+}
+
+static void report_thread(struct thread *thread, void *context) {
+    if (thread->has_cache)
+        cache_each_run(&thread->cache, report, context);
+}
+
 static void set_aside(void *context, struct layout *layout, bw__run *run, struct run_private *private_part) {
     (void)private_part;
     bw_ledger_t *ledger = context;
@@ -73,6 +84,7 @@ static void add_arenas(bw_ledger_t *ledger, const struct layout *layout) {
 
 static void sum(bw_ledger_t *ledger) {
     uint32_t count = atomic_load(&heap.layout_count);
+    threads_each(report_thread, NULL);
     for (uint32_t i = 0; i < count; i++) {
         const struct layout *layout = heap.layouts[i];
         add(layout->by_make ? &ledger->make : &ledger->new_, read_amount(&layout->handed));

@@ -112,17 +112,6 @@ void os_thread_local_blocks(const struct os_modules *modules, uintptr_t thread_p
                             void (*visit)(void *context, uintptr_t lo, uintptr_t hi), void *context);
 
 /* --- signals (os_signal.c) --- */
-/* The thread sanitizer holds signals back until a thread calls into libc: threads then also look for themselves. */
-#if defined(__SANITIZE_THREAD__)
-#define OS_SIGNALS_COME_LATE true
-#elif defined(__has_feature)
-#if __has_feature(thread_sanitizer)
-#define OS_SIGNALS_COME_LATE true
-#endif
-#endif
-#ifndef OS_SIGNALS_COME_LATE
-#define OS_SIGNALS_COME_LATE false
-#endif
 /* Chooses the signal that stops threads, installs `handler`, once. The handler gets the address below which nothing of the
  * interrupted code lives. */
 void os_stop_signal_install(void (*handler)(uintptr_t stack_pointer), int wanted);

@@ -25,6 +25,8 @@
 extern int __interceptor_pthread_create(pthread_t *, const pthread_attr_t *, void *(*)(void *), void *)
     __attribute__((weak));
 
+extern int __interceptor_pthread_join(pthread_t, void **) __attribute__((weak));
+
 int os_real_pthread_create(pthread_t *thread, const pthread_attr_t *attributes, void *(*body)(void *), void *argument) {
     if (__interceptor_pthread_create)
         return __interceptor_pthread_create(thread, attributes, body, argument);
@@ -59,6 +61,17 @@ __attribute__((visibility("default"))) int pthread_create(pthread_t *restrict th
             os_thread_hooks_table.abandon(start->record);
         free(start);
     }
+    return error;
+}
+
+/* A thread that only waits for others need not be woken to be stopped. */
+__attribute__((visibility("default"))) int pthread_join(pthread_t thread, void **result) {
+    OS_SPILL_REGISTERS();
+    bool waits = os_thread_hooks_table.wait_begin(os_stack_pointer());
+    int error =
+        __interceptor_pthread_join ? __interceptor_pthread_join(thread, result) : NEXT(pthread_join)(thread, result);
+    if (waits)
+        os_thread_hooks_table.wait_end();
     return error;
 }
 

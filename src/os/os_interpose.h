@@ -19,6 +19,8 @@ typedef struct os_thread_hooks {
     void *(*prepare)(void *argument);
     void (*begin)(void *record);
     void (*abandon)(void *record);
+    bool (*wait_begin)(uintptr_t stack_pointer); /* the thread sleeps in libc; true: wait_end follows */
+    void (*wait_end)(void);
     /* Around each signal handler of the program, in the thread that it interrupts; `state` is in its frame. */
     void (*handler_begin)(struct os_handler_state *state);
     void (*handler_end)(struct os_handler_state *state);

@@ -25,8 +25,11 @@ bool os_lock_try(os_lock *lock) {
 }
 
 void os_lock_acquire(os_lock *lock) {
-    for (int spins = 0; spins < 100; spins++) {
-        if (os_lock_try(lock))
+    if (os_lock_try(lock))
+        return;
+    /* Being woken takes longer than any of the library's short critical sections. */
+    for (int spins = 0; spins < 2000; spins++) {
+        if (atomic_load_explicit(&lock->state, memory_order_relaxed) == 0 && os_lock_try(lock))
             return;
         os_cpu_relax();
     }
