@@ -166,8 +166,10 @@ struct outcome {
     char out[1 << 16], err[1 << 16];
 };
 
-/* Runs the child that the arguments name, if they name one, and ends. */
+/* Runs the child that the arguments name, if they name one, and ends. `--only PATTERN` chooses among the tests. */
 static UNUSED void child_main(int argc, char **argv, const struct child *children, size_t count) {
+    if (argc >= 3 && strcmp(argv[1], "--only") == 0)
+        cmocka_set_test_filter(argv[2]);
     if (argc < 3 || strcmp(argv[1], "--child") != 0)
         return;
     for (size_t i = 0; i < count; i++)

@@ -98,6 +98,11 @@ static char bw__unit __attribute__((unused));
     {#field, NULL, (uint32_t) __builtin_offsetof(T, field), (uint32_t)sizeof(BW__LVALUE(T).field),                     \
      BW__CLASS_OF(__typeof__(BW__LVALUE(T).field))},
 
+/* A field's name must be one name: (int, a[4]) is an error here; an array is (int[4], a). */
+#define BW__FIELD_CHECK(tag, tuple) BW__FIELD_CHECK1(tag, BW__UNWRAP tuple)
+#define BW__FIELD_CHECK1(tag, ...) BW__FIELD_CHECK2(tag, __VA_ARGS__)
+#define BW__FIELD_CHECK2(tag, ftype, field) bw__field_of_##tag##_##field,
+
 #define BW__DESCRIBE(T, tag)                                                                                           \
     static const bw_type bw__type_##tag = {                                                                            \
         #tag, sizeof(T), _Alignof(T), bw__fields_##tag, sizeof(bw__fields_##tag) / sizeof(bw_field), 0, &bw__unit};    \
@@ -109,6 +114,7 @@ static char bw__unit __attribute__((unused));
     struct name {                                                                                                      \
         BW__FOR_EACH(BW__FIELD_DECLARE, name, __VA_ARGS__)                                                             \
     };                                                                                                                 \
+    enum { BW__FOR_EACH(BW__FIELD_CHECK, name, __VA_ARGS__) };                                                         \
     static const bw_field bw__fields_##name[] = {BW__FOR_EACH(BW__FIELD_DESCRIBE, struct name, __VA_ARGS__)};          \
     BW__DESCRIBE(struct name, name)
 

@@ -12,6 +12,12 @@ static os_lock registered_lock;
 static os_range *registered;
 static size_t registered_count, registered_capacity;
 
+void thread_copy_words(uintptr_t *to, uintptr_t from, uintptr_t end) {
+    /* volatile: a loop that stays a loop, and does not become a call of memcpy. */
+    for (const volatile uintptr_t *word = (const volatile uintptr_t *)from; (uintptr_t)word < end; word++)
+        *to++ = *word;
+}
+
 static bool grow(void **array, size_t *capacity, size_t item) {
     size_t wanted = *capacity ? *capacity * 2 : 1024;
     void *larger = os_map(wanted * item);
@@ -154,6 +160,9 @@ void roots_collect(struct roots *roots, const os_modules *modules) {
     threads_each(add_thread, &context);
     for (size_t i = 0; i < modules->data_count; i++)
         roots_add(roots, modules->data[i].lo, modules->data[i].hi, ROOT_DATA);
+    uintptr_t lo, hi;
+    threads_results(&lo, &hi);
+    roots_add(roots, lo, hi, ROOT_DATA);
     for (size_t i = 0; i < registered_count; i++)
         roots_add(roots, registered[i].lo, registered[i].hi, ROOT_DATA);
 }

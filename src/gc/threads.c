@@ -277,7 +277,7 @@ __attribute__((noinline)) void bw__blocking_enter(void) {
     to += sizeof(void *); /* the caller's frame pointer is the first word of the frame's record */
     if (to - from > sizeof self->saved)
         from = to - sizeof self->saved; /* the registers are pushed first, at the frame's high end */
-    memcpy(self->saved, (void *)from, to - from);
+    thread_copy_words(self->saved, from, to);
     self->blocking = 1;
     blocking_done = false;
     bw__runs = empty_runs;
@@ -322,6 +322,63 @@ static void hook_begin(void *record) {
     /* The maker's argument is kept by the record until this thread's registers are searched. */
     thread_safe_end(self);
     self->argument = NULL;
+    thread_leave(self);
+}
+
+/* --- what threads return ---
+ * Between a thread's end and its joining the value is only in libc's record of the thread, which nothing searches. */
+struct result {
+    pthread_t thread;
+    void *value;
+};
+static os_lock results_lock;
+static struct result *results;
+static size_t result_count, result_capacity;
+
+void threads_results(uintptr_t *lo, uintptr_t *hi) {
+    *lo = (uintptr_t)results;
+    *hi = (uintptr_t)(results + result_count);
+}
+
+static void hook_returns(void *value) {
+    pthread_attr_t attributes;
+    int detached = PTHREAD_CREATE_JOINABLE;
+    if (heap.base == 0 || !heap_contains(value))
+        return;
+    if (pthread_getattr_np(pthread_self(), &attributes) == 0) {
+        pthread_attr_getdetachstate(&attributes, &detached);
+        pthread_attr_destroy(&attributes);
+    }
+    if (detached == PTHREAD_CREATE_DETACHED)
+        return;
+    struct thread *self = thread_enter();
+    os_lock_acquire(&results_lock);
+    if (result_count == result_capacity) {
+        size_t wanted = result_capacity ? result_capacity * 2 : 256;
+        struct result *larger = os_map(wanted * sizeof *larger);
+        if (larger == NULL)
+            os_fatal("runtime: out of memory: cannot keep what a thread returns");
+        if (result_capacity) {
+            memcpy(larger, results, result_count * sizeof *larger);
+            os_unmap(results, result_capacity * sizeof *larger);
+        }
+        results = larger;
+        result_capacity = wanted;
+    }
+    results[result_count++] = (struct result){pthread_self(), value};
+    os_lock_release(&results_lock);
+    thread_leave(self);
+}
+
+static void hook_joined(pthread_t thread) {
+    if (result_count == 0) /* no value of this thread can be there: it was put there before the join */
+        return;
+    struct thread *self = thread_enter();
+    os_lock_acquire(&results_lock);
+    for (size_t i = result_count; i-- > 0;)
+        if (pthread_equal(results[i].thread, thread))
+            results[i] = results[--result_count];
+    os_lock_release(&results_lock);
     thread_leave(self);
 }
 
@@ -442,6 +499,8 @@ const os_thread_hooks os_thread_hooks_table = {
     .prepare = hook_prepare,
     .begin = hook_begin,
     .abandon = hook_abandon,
+    .returns = hook_returns,
+    .joined = hook_joined,
     .wait_begin = hook_wait_begin,
     .wait_end = hook_wait_end,
     .handler_begin = hook_handler_begin,

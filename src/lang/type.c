@@ -95,6 +95,8 @@ static void map_words(struct type_info *type) {
     size_t covered = 0;
     for (uint32_t i = 0; i < type->described->field_count; i++) {
         const bw_field *field = &type->described->fields[i];
+        if ((size_t)field->offset + field->size > type->size)
+            os_fatal("burrow: the description of %s puts its field %s beyond its end", type->name, field->name);
         if (field->offset > covered)
             map_gap(type, covered, field->offset);
         if (field->field_class != BW_FIELD_SCALAR && field->size >= 8)

@@ -26,6 +26,7 @@ extern int __interceptor_pthread_create(pthread_t *, const pthread_attr_t *, voi
     __attribute__((weak));
 
 extern int __interceptor_pthread_join(pthread_t, void **) __attribute__((weak));
+extern int __interceptor_pthread_detach(pthread_t) __attribute__((weak));
 
 int os_real_pthread_create(pthread_t *thread, const pthread_attr_t *attributes, void *(*body)(void *), void *argument) {
     if (__interceptor_pthread_create)
@@ -45,7 +46,9 @@ static void *thread_start(void *memory) {
     struct start start = *(struct start *)memory;
     free(memory);
     os_thread_hooks_table.begin(start.record);
-    return start.body(start.argument);
+    void *result = start.body(start.argument);
+    os_thread_hooks_table.returns(result);
+    return result;
 }
 
 __attribute__((visibility("default"))) int pthread_create(pthread_t *restrict thread,
@@ -65,14 +68,43 @@ __attribute__((visibility("default"))) int pthread_create(pthread_t *restrict th
 }
 
 /* A thread that only waits for others need not be woken to be stopped. */
+#define JOIN(call)                                                                                                     \
+    OS_SPILL_REGISTERS();                                                                                              \
+    bool waits = os_thread_hooks_table.wait_begin(os_stack_pointer());                                                 \
+    int error = call;                                                                                                  \
+    if (waits)                                                                                                         \
+        os_thread_hooks_table.wait_end();                                                                              \
+    if (error == 0)                                                                                                    \
+        os_thread_hooks_table.joined(thread);                                                                          \
+    return error
+
 __attribute__((visibility("default"))) int pthread_join(pthread_t thread, void **result) {
-    OS_SPILL_REGISTERS();
-    bool waits = os_thread_hooks_table.wait_begin(os_stack_pointer());
-    int error =
-        __interceptor_pthread_join ? __interceptor_pthread_join(thread, result) : NEXT(pthread_join)(thread, result);
-    if (waits)
-        os_thread_hooks_table.wait_end();
+    JOIN((__interceptor_pthread_join ? __interceptor_pthread_join : NEXT(pthread_join))(thread, result));
+}
+
+__attribute__((visibility("default"))) int pthread_tryjoin_np(pthread_t thread, void **result) {
+    int error = NEXT(pthread_tryjoin_np)(thread, result);
+    if (error == 0)
+        os_thread_hooks_table.joined(thread);
     return error;
+}
+
+__attribute__((visibility("default"))) int pthread_timedjoin_np(pthread_t thread, void **result,
+                                                                const struct timespec *limit) {
+    JOIN(NEXT(pthread_timedjoin_np)(thread, result, limit));
+}
+
+__attribute__((visibility("default"))) int pthread_detach(pthread_t thread) {
+    int error = __interceptor_pthread_detach ? __interceptor_pthread_detach(thread) : NEXT(pthread_detach)(thread);
+    if (error == 0)
+        os_thread_hooks_table.joined(thread);
+    return error;
+}
+
+__attribute__((visibility("default"), noreturn)) void pthread_exit(void *result) {
+    os_thread_hooks_table.returns(result);
+    NEXT(pthread_exit)(result);
+    __builtin_unreachable();
 }
 
 /* C11's threads: glibc makes them without calling pthread_create by name. */

@@ -19,6 +19,8 @@ typedef struct os_thread_hooks {
     void *(*prepare)(void *argument);
     void (*begin)(void *record);
     void (*abandon)(void *record);
+    void (*returns)(void *value);                /* the calling thread ends with this */
+    void (*joined)(pthread_t thread);            /* its value is the joiner's now, or nobody's */
     bool (*wait_begin)(uintptr_t stack_pointer); /* the thread sleeps in libc; true: wait_end follows */
     void (*wait_end)(void);
     /* Around each signal handler of the program, in the thread that it interrupts; `state` is in its frame. */

@@ -41,10 +41,11 @@ struct dtv_entry {
 #define UNALLOCATED ((uintptr_t)-1)
 
 /* What glibc exports of its struct pthread for debuggers: its size; and where in it the array of pointers to blocks of
- * pthread_setspecific's values is (bits an element, elements, offset). The first block lies in the struct itself. */
+ * pthread_setspecific's values is (bits, how often, offset). The first block lies in the struct itself. */
 extern unsigned int _thread_db_sizeof_pthread __attribute__((weak));
 extern unsigned int _thread_db_pthread_specific[3] __attribute__((weak));
 #define SPECIFIC_BLOCK_BYTES (32 * 2 * sizeof(uintptr_t))
+#define MOST_SPECIFIC_BLOCKS 32
 #define USUAL_PTHREAD_BYTES 0x700u
 
 /* A block of a module that was loaded later than the thread last looked may be another module's, and smaller: it is read
@@ -78,9 +79,11 @@ void os_thread_local_blocks(const os_modules *modules, uintptr_t thread_pointer,
     uintptr_t control = thread_pointer - control_bytes;
 #endif
     visit(context, control, control + (control_bytes & ~(uintptr_t)7));
-    if (_thread_db_pthread_specific && _thread_db_pthread_specific[0] == 8 * sizeof(void *)) {
+    if (_thread_db_pthread_specific) {
         const uintptr_t *blocks = (const uintptr_t *)(control + _thread_db_pthread_specific[2]);
-        for (unsigned i = 1; i < _thread_db_pthread_specific[1]; i++)
+        unsigned count =
+            _thread_db_pthread_specific[0] * _thread_db_pthread_specific[1] / (8 * (unsigned)sizeof(uintptr_t));
+        for (unsigned i = 1; i < count && i < MOST_SPECIFIC_BLOCKS; i++)
             if (blocks[i])
                 visit(context, blocks[i], blocks[i] + SPECIFIC_BLOCK_BYTES);
     }

@@ -296,6 +296,8 @@ static void in_typed_objects(void) {
     for (size_t i = 0; i < trial.count; i++)
         tls_boxes[i].content = (char *)shown(trial.hidden[i]) + middle(i);
     wait_while_collected();
+    for (size_t i = 0; i < trial.count; i++)
+        check_object(i, (char *)tls_boxes[i].content - middle(i));
     tls_boxes = NULL;
 }
 
@@ -307,6 +309,8 @@ static void in_an_untyped_object(void) {
         ((void **)tls_untyped)[i] = (char *)shown(trial.hidden[i]) + middle(i);
     tls_untyped += 8 * trial.count / 2;
     wait_while_collected();
+    for (size_t i = 0; i < trial.count; i++)
+        check_object(i, (char *)((void **)bw_base(tls_untyped))[i] - middle(i));
     tls_untyped = NULL;
 }
 
@@ -393,8 +397,6 @@ static void block_all_and_hold(void) {
 // Each way of waiting, with every signal blocked that the program can block.
 static void test_waiting(void **state) {
     (void)state;
-    struct sigaction action = {.sa_handler = on_user_signal};
-    CHECK(sigaction(SIGUSR2, &action, NULL) == 0);
     for (way = 0; way < WAYS; way++) {
         place_holds("the stack", on_stack, 200);
         place_holds("the stack, all signals blocked", block_all_and_hold, 200);
@@ -952,6 +954,8 @@ static void test_wrong_roots(void **state) {
 
 static int set_up(void **state) {
     (void)state;
+    struct sigaction action = {.sa_handler = on_user_signal};
+    CHECK(sigaction(SIGUSR2, &action, NULL) == 0);
     sem_init(&held, 0, 0);
     sem_init(&release, 0, 0);
     sem_init(&cleared, 0, 0);
