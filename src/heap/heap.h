@@ -114,11 +114,11 @@ struct __attribute__((aligned(64))) span { /* threads that own neighbours share 
     struct layout *layout;
     uint32_t slots;
     uint64_t reciprocal;
-    uint8_t state;                /* enum span_state */
+    _Atomic uint8_t state;        /* enum span_state */
     _Atomic bool needs_zero;      /* free slots may hold old data */
     _Atomic uint32_t partial_tag; /* the cycle in which it was put on the partial list; written under layout->lock */
     bool filled;                  /* SPAN_QUARANTINE: its pages could not be made inaccessible */
-    bool free_in_bin;             /* SPAN_FREE: in a bin; under the pages lock */
+    _Atomic bool free_in_bin;     /* SPAN_FREE: in a bin; under the pages lock */
     _Atomic bool owned;           /* a thread hands out its slots */
     bw__run *_Atomic run;         /* the run that has unused slots in it, if any */
     _Atomic bool overflowed;      /* the mark stack had no room for an object of this span: scan it again */
@@ -136,7 +136,7 @@ struct heap {
     size_t tables_for;   /* the tables are reserved for this many bytes of heap */
     _Atomic size_t used; /* committed, from the base up */
     uint8_t *marks;
-    struct span **page_span;
+    struct span *_Atomic *page_span; /* read by threads that do not hold the pages lock */
     uint32_t *page_layout;
     uint8_t *page_dirty; /* 1: the page may hold old data; 0: it reads as zero */
     struct scan *scans;  /* by layout number */
@@ -168,8 +168,9 @@ static inline size_t heap_offset(const void *address) {
 static inline bool heap_contains(const void *address) {
     return heap_offset(address) < atomic_load_explicit(&heap.used, memory_order_relaxed);
 }
+/* What a span says of itself was written before it was put here. */
 static inline struct span *span_of_offset(size_t offset) {
-    return heap.page_span[offset >> PAGE_SHIFT];
+    return atomic_load_explicit(&heap.page_span[offset >> PAGE_SHIFT], memory_order_acquire);
 }
 /* n / d for n < 2^21 granules (32 MiB of span) and d = slot granules, by a multiplication: exact because
  * n * error < 2^32 / d there (Granlund and Montgomery, "Division by invariant integers using multiplication", 1994). */

@@ -8,11 +8,14 @@
 
 #include <string.h>
 
+/* A thread that asks about a live object meanwhile reads its byte, which is written again with the value that it has. */
+#define RACES_WITH_READERS __attribute__((no_sanitize("thread")))
+
 typedef uint8_t byte_vector __attribute__((vector_size(16), aligned(1), may_alias));
 typedef int8_t signed_vector __attribute__((vector_size(16), aligned(1)));
 
 /* Zeroes every byte that is not `live`; how many are. `count` is a multiple of 16 or the rest is done by the caller. */
-static size_t keep_live_vector(uint8_t *bytes, size_t count, uint8_t live) {
+RACES_WITH_READERS static size_t keep_live_vector(uint8_t *bytes, size_t count, uint8_t live) {
     size_t kept = 0;
     byte_vector wanted = (byte_vector){0} + live;
     for (size_t at = 0; at < count;) {
@@ -30,7 +33,7 @@ static size_t keep_live_vector(uint8_t *bytes, size_t count, uint8_t live) {
     return kept;
 }
 
-static size_t keep_live(uint8_t *bytes, size_t count, uint8_t live) {
+RACES_WITH_READERS static size_t keep_live(uint8_t *bytes, size_t count, uint8_t live) {
     size_t whole = count & ~(size_t)15, kept = keep_live_vector(bytes, whole, live);
     for (size_t i = whole; i < count; i++) {
         if (bytes[i] == live)
@@ -41,7 +44,7 @@ static size_t keep_live(uint8_t *bytes, size_t count, uint8_t live) {
     return kept;
 }
 
-static size_t keep_live_sparse(uint8_t *bytes, size_t stride, size_t slots, uint8_t live) {
+RACES_WITH_READERS static size_t keep_live_sparse(uint8_t *bytes, size_t stride, size_t slots, uint8_t live) {
     size_t kept = 0;
     for (size_t i = 0; i < slots; i++, bytes += stride) {
         if (*bytes == live)

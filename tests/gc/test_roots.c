@@ -25,12 +25,16 @@ static struct trial {
     bw_weak weak[MOST];
 } trial;
 
+// Keeps the trial's objects until they are in their place.
+static void *volatile keeper[MOST];
+
 static void *make_objects(void *unused) {
     (void)unused;
     for (size_t i = 0; i < trial.count; i++) {
         uint64_t *object = trial.array ? (uint64_t *)bw_new_array(void *, trial.bytes / 8) : bw_alloc(trial.bytes);
         object[0] = mix(i) | (uint64_t)1 << 63;
         object[trial.bytes / 8 - 1] = mix(i) | (uint64_t)1 << 63;
+        keeper[i] = object;
         trial.hidden[i] = hide(object);
         trial.weak[i] = bw_weak_make(object);
     }
@@ -66,7 +70,10 @@ static NOINLINE size_t count_alive(void) {
     return alive;
 }
 
+// The objects are in their place.
 static NOINLINE size_t collect_and_count(void) {
+    for (size_t i = 0; i < MOST; i++)
+        keeper[i] = NULL;
     collect_clean();
     collect_clean();
     return count_alive();
