@@ -58,7 +58,7 @@ format:
 
 bench: build
 	@scripts/peers.sh || echo 'bench: measuring beside the peers that are there'
-	@bench/run
+	@bench/run --write
 
 install: build
 	@DESTDIR='$(DESTDIR)' cmake --install '$(BUILD)' --prefix '$(PREFIX)'

@@ -131,11 +131,29 @@ static UNUSED NOINLINE void clear_stack(void) {
         room[i] = 0;
 }
 
-/* A collection with nothing stale on the stack. */
-static UNUSED NOINLINE void collect_clean(void) {
+/* Drops what the calling function has left in registers that calls preserve. */
+#if defined(__x86_64__)
+#define FORGET_REGISTERS()                                                                                             \
+    __asm__ volatile("xorl %%ebx, %%ebx\n xorl %%r12d, %%r12d\n xorl %%r13d, %%r13d\n"                                 \
+                     "xorl %%r14d, %%r14d\n xorl %%r15d, %%r15d"                                                       \
+                     :                                                                                                 \
+                     :                                                                                                 \
+                     : "rbx", "r12", "r13", "r14", "r15", "memory")
+#else
+#define FORGET_REGISTERS() __asm__ volatile("" : : : "memory")
+#endif
+
+static UNUSED NOINLINE void clear_and_collect(void) {
     clear_stack();
     bw_gc();
 }
+
+/* A collection with nothing stale on the stack or in registers. */
+#define collect_clean()                                                                                                \
+    do {                                                                                                               \
+        FORGET_REGISTERS();                                                                                            \
+        clear_and_collect();                                                                                           \
+    } while (0)
 
 static UNUSED uint64_t live_objects(void) {
     bw_ledger_t ledger;
@@ -143,8 +161,9 @@ static UNUSED uint64_t live_objects(void) {
     return ledger.layout.objects;
 }
 
+/* 0: some microseconds. */
 static UNUSED void sleep_ms(long ms) {
-    struct timespec time = {ms / 1000, ms % 1000 * 1000000};
+    struct timespec time = {ms / 1000, ms ? ms % 1000 * 1000000 : 1000};
     while (nanosleep(&time, &time) != 0 && errno == EINTR) {}
 }
 

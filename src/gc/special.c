@@ -153,32 +153,41 @@ static bool enqueue(struct queue *queue, void (*function)(void *), void *argumen
     return true;
 }
 
+/* Runs the first call of the queue. In a frame of its own, so that nothing of it is left on the stack, or in a register, where
+ * it would keep the object alive for as long as the thread waits for the next one. */
+static __attribute__((noinline)) bool run_first(struct queue *queue, uint32_t *news) {
+    struct thread *self = thread_enter();
+    os_lock_acquire(&specials_lock);
+    struct call call = {0};
+    *news = atomic_load(&queue->news);
+    bool found = queue->count > 0;
+    if (found) {
+        call = queue->calls[queue->first];
+        queue->calls[queue->first] = (struct call){0};
+        queue->first = (queue->first + 1) % queue->capacity;
+        queue->count--;
+    }
+    os_lock_release(&specials_lock);
+    thread_leave(self);
+    if (found) {
+        call.function(call.argument);
+        atomic_fetch_add(queue->run, 1);
+    }
+    return found;
+}
+
 static void run_queue(void *argument) {
     struct queue *queue = argument;
+    uint32_t news;
     bw_thread_attach();
     for (;;) {
+        if (run_first(queue, &news))
+            continue;
         struct thread *self = thread_enter();
-        os_lock_acquire(&specials_lock);
-        struct call call = {0};
-        uint32_t news = atomic_load(&queue->news);
-        bool found = queue->count > 0;
-        if (found) {
-            call = queue->calls[queue->first];
-            queue->calls[queue->first] = (struct call){0};
-            queue->first = (queue->first + 1) % queue->capacity;
-            queue->count--;
-        }
-        os_lock_release(&specials_lock);
-        if (!found) {
-            thread_safe_begin(self);
-            os_wait(&queue->news, news, -1);
-            thread_safe_end(self);
-        }
+        thread_safe_begin(self);
+        os_wait(&queue->news, news, -1);
+        thread_safe_end(self);
         thread_leave(self);
-        if (found) {
-            call.function(call.argument);
-            atomic_fetch_add(queue->run, 1);
-        }
     }
 }
 

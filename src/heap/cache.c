@@ -121,7 +121,7 @@ void run_give_up_spans(struct run_private *private_part) {
 /* --- runs --- */
 
 /* The first free slot at or after `from`, and how many follow it, at most `most`; 0: none. */
-static uint32_t free_slots(const struct span *span, uint32_t *from, uint32_t most) {
+__attribute__((no_sanitize("thread"))) static uint32_t free_slots(const struct span *span, uint32_t *from, uint32_t most) {
     size_t stride = span->object_bytes >> GRANULE_SHIFT;
     const uint8_t *bytes = mark_byte(span->base);
     uint32_t at = *from;
@@ -153,6 +153,17 @@ static uint32_t free_slots(const struct span *span, uint32_t *from, uint32_t mos
         end++;
     *from = at;
     return end - at;
+}
+
+/* What object_free, and the program before it, wrote to the slots came before it cleared their bytes. */
+static void see_frees(const struct span *span, uint32_t first, uint32_t count) {
+    if (OS_FENCES_ARE_SEEN) {
+        atomic_thread_fence(memory_order_acquire);
+        return;
+    }
+    size_t stride = span->object_bytes >> GRANULE_SHIFT;
+    for (uint32_t i = first; i < first + count; i++)
+        (void)__atomic_load_n(mark_byte(span->base) + i * stride, __ATOMIC_ACQUIRE);
 }
 
 static void set_new(const struct span *span, uint32_t first, uint32_t count) {
@@ -195,7 +206,7 @@ static bool take_run(struct cache *cache, struct run_private *private_part, bw__
     uint32_t count = free_slots(span, &first, most);
     if (count == 0)
         return false;
-    atomic_thread_fence(memory_order_acquire); /* with object_free: what it wrote before it cleared a byte */
+    see_frees(span, first, count);
     char *start = (char *)span->base + first * span->object_bytes;
     size_t bytes = count * span->object_bytes;
     if (atomic_load_explicit(&span->needs_zero, memory_order_relaxed))

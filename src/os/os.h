@@ -18,6 +18,13 @@
 
 #define OS_HUGE_PAGE ((size_t)2 << 20)
 
+/* The thread sanitizer does not see the order that a fence makes. */
+#if defined(__SANITIZE_THREAD__)
+#define OS_FENCES_ARE_SEEN false
+#else
+#define OS_FENCES_ARE_SEEN true
+#endif
+
 static inline void os_cpu_relax(void) {
 #if defined(__x86_64__)
     __asm__ volatile("pause");

@@ -71,11 +71,16 @@ static NOINLINE size_t count_alive(void) {
 }
 
 // The objects are in their place.
+#define collect_twice()                                                                                                \
+    do {                                                                                                               \
+        for (size_t i_ = 0; i_ < MOST; i_++)                                                                           \
+            keeper[i_] = NULL;                                                                                         \
+        collect_clean();                                                                                               \
+        collect_clean();                                                                                               \
+    } while (0)
+
 static NOINLINE size_t collect_and_count(void) {
-    for (size_t i = 0; i < MOST; i++)
-        keeper[i] = NULL;
-    collect_clean();
-    collect_clean();
+    collect_twice();
     return count_alive();
 }
 
@@ -504,8 +509,10 @@ static atomic_bool stop_collecting;
 
 static void *collect_until_stopped(void *unused) {
     (void)unused;
-    while (!atomic_load(&stop_collecting))
+    while (!atomic_load(&stop_collecting)) {
         bw_gc();
+        sleep_ms(0);
+    }
     return NULL;
 }
 
@@ -596,7 +603,7 @@ static void test_kept_registers(void **state) {
 
 static void collect_with_argument(void *unused) {
     (void)unused;
-    collect_clean();
+    collect_twice();
 }
 
 // In the thread that collects.
@@ -859,6 +866,7 @@ static void *churn_until_stopped(void *unused) {
         bw_gc();
         for (int i = 0; i < 50; i++)
             memset(bw_alloc(64), 1, 64);
+        sleep_ms(0);
     }
     return NULL;
 }
@@ -914,7 +922,11 @@ static void test_result_in_transit(void **state) {
 static NOINLINE size_t recurse(size_t left, size_t at) {
     uint64_t *volatile object = bw_alloc(32);
     *object = left;
-    size_t sum = left == 0 ? (collect_clean(), collect_clean(), 0) : recurse(left - 1, at + 1);
+    if (left == 0) {
+        collect_clean();
+        collect_clean();
+    }
+    size_t sum = left == 0 ? 0 : recurse(left - 1, at + 1);
     CHECK(bw_base(object) == object && *object == left);
     return sum + *object;
 }
