@@ -101,9 +101,14 @@ void thread_leave(struct thread *self) {
 _Atomic uint32_t fork_gate;
 static __thread bool forking __attribute__((tls_model("initial-exec")));
 
+#define GATE_SHUT 1
+#define GATE_SHUT_FOR_EVER 2 /* in a child whose parent forked in a signal handler: its heap may be in pieces */
+
 static BW__COLD void wait_at_gate(void) {
-    while (atomic_load(&fork_gate) != 0)
-        os_wait(&fork_gate, 1, -1);
+    while (atomic_load(&fork_gate) == GATE_SHUT)
+        os_wait(&fork_gate, GATE_SHUT, -1);
+    if (atomic_load(&fork_gate) == GATE_SHUT_FOR_EVER)
+        os_fatal("burrow: a process forked in a signal handler can only exec or _exit");
 }
 
 void thread_safe_end(struct thread *self) {
@@ -193,6 +198,19 @@ static void end_blocking(struct thread *self) {
         bw__runs = self->cache.runs;
 }
 
+/* INSIDE is written before the gate is looked at, so that a stop from then on waits for this thread; a stop before it made the
+ * gate visible. */
+static void become_inside(struct thread *self) {
+    for (;;) {
+        atomic_store_explicit(&self->state, THREAD_INSIDE, memory_order_relaxed);
+        atomic_signal_fence(memory_order_seq_cst);
+        if (__builtin_expect(!atomic_load_explicit(&fork_gate, memory_order_relaxed), 1) || forking)
+            return;
+        thread_leave(self);
+        wait_at_gate();
+    }
+}
+
 struct thread *thread_enter(void) {
     struct thread *self = thread_current;
     if (__builtin_expect(handler_frame != 0, 0))
@@ -202,16 +220,14 @@ struct thread *thread_enter(void) {
     } else {
         if (atomic_load_explicit(&self->state, memory_order_relaxed) == THREAD_INSIDE)
             refuse_in_handler();
-        /* The stop that preceded the gate made it visible to this thread. */
-        if (__builtin_expect(atomic_load_explicit(&fork_gate, memory_order_relaxed), 0) && !forking)
-            wait_at_gate();
         if (self->internal)
             thread_safe_end(self);
         else if (atomic_load_explicit(&self->state, memory_order_relaxed) == THREAD_SAFE) {
             thread_safe_end(self); /* within bw_blocking, which ends so */
             end_blocking(self);
-        } else
-            atomic_store_explicit(&self->state, THREAD_INSIDE, memory_order_relaxed);
+        } else {
+            become_inside(self);
+        }
         atomic_signal_fence(memory_order_seq_cst);
     }
     if (__builtin_expect(!self->has_cache, 0)) {
@@ -450,12 +466,12 @@ static void hook_jumped(void) {
 static struct thread *forker;
 static void hook_fork_prepare(void) {
     struct thread *self = NULL;
-    if (atomic_load(&runtime_made)) {
+    if (atomic_load(&runtime_made) && handler_frame == 0) {
         self = thread_enter();
         gc_lock_acquire(self);
         forking = true;
         world_stop(self);
-        atomic_store(&fork_gate, 1);
+        atomic_store(&fork_gate, GATE_SHUT);
         world_start(self);
         os_lock_acquire(&threads_lock); /* threads that only begin or end */
     }
@@ -476,8 +492,11 @@ static void hook_fork_parent(void) {
 
 static void hook_fork_child(void) {
     struct thread *self = forker;
-    if (self == NULL)
+    if (self == NULL) {
+        if (atomic_load(&runtime_made))
+            atomic_store(&fork_gate, GATE_SHUT_FOR_EVER);
         return;
+    }
     for (struct thread *thread = threads, *next; thread; thread = next) {
         next = thread->next;
         if (thread == self)

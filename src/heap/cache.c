@@ -121,7 +121,8 @@ void run_give_up_spans(struct run_private *private_part) {
 /* --- runs --- */
 
 /* The first free slot at or after `from`, and how many follow it, at most `most`; 0: none. */
-__attribute__((no_sanitize("thread"))) static uint32_t free_slots(const struct span *span, uint32_t *from, uint32_t most) {
+__attribute__((no_sanitize("thread"))) static uint32_t free_slots(const struct span *span, uint32_t *from,
+                                                                  uint32_t most) {
     size_t stride = span->object_bytes >> GRANULE_SHIFT;
     const uint8_t *bytes = mark_byte(span->base);
     uint32_t at = *from;
@@ -263,15 +264,13 @@ static void empty_run(void *context, struct layout *layout, bw__run *run, struct
         for (char *slot = run->cur; slot < run->end; slot += layout->slot_bytes)
             mark_set(mark_byte((uintptr_t)slot), MARK_NONE);
         atomic_store(&span->needs_zero, true);
-        atomic_fetch_sub(&span->allocated, count);
         atomic_fetch_sub(&layout->handed.objects, count);
         atomic_fetch_sub(&layout->handed.bytes, bytes);
         atomic_fetch_sub(&layout->live.objects, count);
         atomic_fetch_sub(&layout->live.bytes, bytes);
         atomic_store(&span->run, NULL);
         run->cur = run->end = NULL;
-        if (span != private_part->span)
-            layout_offer(layout, span);
+        layout_count_out(layout, span, count);
     }
     run_give_up_spans(private_part);
 }

@@ -230,6 +230,9 @@ bool layout_add_span(struct layout *layout, struct span *span); /* false: out of
 /* The partial list: swept spans with free slots that no thread owns. A collection empties every list by going on to the
  * next cycle: a span is on the list only if its tag says so for this one. */
 void layout_offer(struct layout *layout, struct span *span);
+/* `count` slots were freed: they count no more, and the span is offered, in one step, since once it counts none its owner
+ * may end it. */
+void layout_count_out(struct layout *layout, struct span *span, uint32_t count);
 void span_disown(struct span *span);                     /* the owner is done with it */
 struct span *layout_take_partial(struct layout *layout); /* or an empty one; NULL */
 /* Some spans with free slots, swept and owned by the caller, linked by `next`: one visit to the lock for several. NULL:

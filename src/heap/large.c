@@ -37,6 +37,8 @@ void large_zero(struct span *span) {
 /* NULL: no memory to remember the span by. */
 void *large_publish(struct span *span) {
     struct layout *layout = span->layout;
+    /* A collection may have passed since the span was reserved. */
+    atomic_store(&span->swept, atomic_load(&heap.cycle));
     if (!layout_add_span(layout, span)) {
         pages_free(span);
         return NULL;

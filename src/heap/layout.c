@@ -170,14 +170,26 @@ void heap_begin_sweep(void) {
     atomic_store(&heap.empty_pages, 0);
 }
 
-void layout_offer(struct layout *layout, struct span *span) {
+/* Under the lock. */
+static void push_partial(struct layout *layout, struct span *span) {
     uint32_t cycle = atomic_load(&heap.cycle);
-    os_lock_acquire(&layout->lock);
     if (!atomic_load(&span->owned) && atomic_load(&span->partial_tag) != cycle) {
         atomic_store(&span->partial_tag, cycle);
         span->next = atomic_load(&layout->partial);
         atomic_store(&layout->partial, span);
     }
+}
+
+void layout_offer(struct layout *layout, struct span *span) {
+    os_lock_acquire(&layout->lock);
+    push_partial(layout, span);
+    os_lock_release(&layout->lock);
+}
+
+void layout_count_out(struct layout *layout, struct span *span, uint32_t count) {
+    os_lock_acquire(&layout->lock);
+    atomic_fetch_sub(&span->allocated, count);
+    push_partial(layout, span);
     os_lock_release(&layout->lock);
 }
 

@@ -23,7 +23,6 @@ void object_free(struct span *span, uintptr_t object) {
         memset((void *)object, 0xdb, span->object_bytes);
     atomic_store(&span->needs_zero, true);
     __atomic_store_n(mark_byte(object), MARK_NONE, __ATOMIC_RELEASE);
-    atomic_fetch_sub(&span->allocated, 1);
     /* The thread that owns the span finds the slot, or gives the span back; else it must be on the list. */
-    layout_offer(layout, span);
+    layout_count_out(layout, span, 1);
 }

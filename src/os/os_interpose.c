@@ -68,10 +68,18 @@ __attribute__((visibility("default"))) int pthread_create(pthread_t *restrict th
 }
 
 /* A thread that only waits for others need not be woken to be stopped. */
+static void wait_cancelled(void *waits) {
+    if (waits)
+        os_thread_hooks_table.wait_end();
+}
+
 #define JOIN(call)                                                                                                     \
     OS_SPILL_REGISTERS();                                                                                              \
     bool waits = os_thread_hooks_table.wait_begin(os_stack_pointer());                                                 \
-    int error = call;                                                                                                  \
+    int error;                                                                                                         \
+    pthread_cleanup_push(wait_cancelled, waits ? &waits : NULL);                                                       \
+    error = call;                                                                                                      \
+    pthread_cleanup_pop(0);                                                                                            \
     if (waits)                                                                                                         \
         os_thread_hooks_table.wait_end();                                                                              \
     if (error == 0)                                                                                                    \
