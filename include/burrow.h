@@ -1,7 +1,7 @@
 /* burrow.h - Go's memory manager and concurrency for plain C.
  *
  * Including this one header gives the whole public interface; each subject has its own documented header under
- * burrow/. Link with -lburrow (pkg-config --cflags --libs burrow).
+ * burrow/. Link with -lburrow (pkg-config --cflags --libs burrow). Example:
  *
  *     #include <burrow.h>
  *
@@ -18,7 +18,7 @@
  * Nothing has to be initialised, registered or freed. Any word on a stack, in a register, in static or thread-local
  * data or in the heap that points into an object keeps it alive.
  *
- * Define BURROW_SHORT_NAMES before the include to have Go's own words without the prefix.
+ * Define BURROW_SHORT_NAMES before the include to have Go's own words `new` and `make` without the prefix.
  */
 #ifndef BURROW_H
 #define BURROW_H

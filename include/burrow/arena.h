@@ -1,7 +1,10 @@
 /* burrow/arena.h - regions: objects that all end at once.
  *
+ * Example, within a function:
+ *
  *     bw_arena *a = bw_arena_new();
  *     node *n = bw_arena_alloc(a, node);
+ *     n->left = bw_new(node);
  *     bw_arena_free(a);
  *
  * An arena's objects may point into the collected heap and it into them. Any pointer into the arena keeps the whole arena
@@ -27,10 +30,16 @@ BW_API bw_arena *bw_arena_new(void) BW__MALLOC_LIKE();
 /* `size` zeroed bytes in the arena, aligned to 16, scanned conservatively. */
 BW_API void *bw_arena_alloc_bytes(bw_arena *arena, size_t size) BW__MALLOC_LIKE(alloc_size(2));
 
-/* Ends the lifetime of every object in the arena, at once. A second free panics. NULL is ignored. */
+/* Ends the lifetime of every object in the arena, at once. A second free panics. NULL is ignored. Cleanups of its objects are
+ * due, and weak pointers to them are cleared, as when the collector finds the arena unreachable. */
 BW_API void bw_arena_free(bw_arena *arena);
 
-/* Frees an arena at the end of the scope: bw_arena_scoped(a); declares and makes `a`. */
+/* bw_arena_scoped(a); declares and makes an arena `a` that is freed at the end of the scope. Example, within a function:
+ *
+ *     bw_arena_scoped(a);
+ *     node *n = bw_arena_alloc(a, node);
+ *     printf("%d\n", n->value);
+ */
 static inline void bw__arena_scope_end(bw_arena **arena) {
     bw_arena_free(*arena);
 }

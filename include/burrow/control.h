@@ -8,6 +8,9 @@
  *     poison=1       freed memory is filled with 0xdb
  *     minheap=SIZE   no collection before the heap has this size (64MiB, 1GiB, ...)
  *     ledger=1       the ledger as a table on standard error at exit
+ *     stopsignal=N   the signal that stops threads; without it the highest real-time signal but one that is not in use
+ *     failcall=N     the Nth time that memory or a thread is asked of the system, it is refused (for tests)
+ *     failfrom=N     that time and every later one
  *     help=1         this list
  *
  * An unknown knob, or a value out of range, is told once on standard error and ignored.
@@ -22,14 +25,16 @@ BW__BEGIN
 /* A full collection: marks, sweeps everything, queues finalizers and cleanups. Complete when it returns. */
 BW_API void bw_gc(void);
 
-/* A collection, and then every free page goes back to the operating system. */
+/* A collection, and then the memory of every free page goes back to the operating system, also of pages in the middle of spans
+ * that no object touches. */
 BW_API void bw_free_os_memory(void);
 
-/* GOGC: a collection starts when the heap has grown by `percent` over what the last one left alive; negative: never. Returns
- * the setting before. */
+/* GOGC: a collection starts when the heap has grown by `percent` over what the last one left alive (not before 4 MiB *
+ * percent / 100, and counting the roots as alive); negative: never. Returns the setting before. */
 BW_API int64_t bw_set_gc_percent(int64_t percent);
 
-/* GOMEMLIMIT: a soft limit in bytes on the memory that the library manages. Negative: returns the setting, changes nothing.
+/* GOMEMLIMIT: a soft limit in bytes on the memory that the library manages: near it collections come more often, but never more
+ * often than after a twentieth of the live heap, and never is an allocation refused for it. Negative: changes nothing.
  * INT64_MAX: none. Returns the setting before. */
 BW_API int64_t bw_set_memory_limit(int64_t bytes);
 

@@ -33,7 +33,12 @@ typedef struct bw_ledger_t {
     bw_amount sync, atomic, error;
 } bw_ledger_t;
 
-/* Fills `ledger`. Stops the other threads for some microseconds. */
+/* Fills `ledger`. Stops the other threads for some microseconds. Example, within a function:
+ *
+ *     bw_ledger_t l;
+ *     bw_ledger(&l);
+ *     printf("%llu bytes in %llu objects\n", (unsigned long long)l.layout.bytes, (unsigned long long)l.layout.objects);
+ */
 BW_API void bw_ledger(bw_ledger_t *ledger);
 
 /* Writes the ledger as a table to a file descriptor. */
@@ -58,14 +63,15 @@ typedef struct bw_mem_stats {
     uint64_t next_gc;   /* heap size that starts the next collection */
     uint64_t last_gc;   /* nanoseconds since 1970 */
     uint64_t pause_total_ns;
-    uint64_t pause_ns[256]; /* the last 256 pauses, newest at [(num_gc + 255) % 256] */
-    uint64_t pause_end[256];
+    uint64_t pause_ns[256];  /* the last 256 pauses, newest at [(num_gc + 255) % 256] */
+    uint64_t pause_end[256]; /* when they ended, nanoseconds since 1970 */
     uint32_t num_gc;
     uint32_t num_forced_gc;
-    double gc_cpu_fraction;
-    uint64_t gc_cpu_ns;   /* processor time of marking and pauses */
-    uint64_t heap_marked; /* bytes that the last collection found alive */
+    double gc_cpu_fraction; /* gc_cpu_ns over the time since the start times the processors */
+    uint64_t gc_cpu_ns;     /* processor time of marking and pauses */
+    uint64_t heap_marked;   /* bytes that the last collection found alive */
 } bw_mem_stats;
+/* Fills `stats`. Stops the other threads for some microseconds, as bw_ledger does. */
 BW_API void bw_read_mem_stats(bw_mem_stats *stats);
 
 BW__END

@@ -64,8 +64,8 @@ BW_API void *bw_alloc_noscan_aligned(size_t size, size_t align) BW__MALLOC_LIKE(
 
 /* Gives the object at `object` the size `size`, keeping its kind (typed objects must stay as they are: array, untyped and
  * pointer-free ones can grow) and its contents; what is new is zero. It may move: the old one is then freed. NULL
- * allocates as bw_alloc; size 0 frees nothing and returns an object of the smallest size. `object` must be the first byte
- * of an object, else panic. */
+ * allocates as bw_alloc; size 0 makes it as small as an object can be, and does not free it. `object` must be the first byte
+ * of an object, else panic. Finalizers, cleanups and weak pointers stay with the old object. */
 BW_API void *bw_realloc(void *object, size_t size) __attribute__((warn_unused_result));
 
 /* Frees an object at once; never needed. `object` must be its first byte, and the program must hold no other pointer to it.

@@ -1,20 +1,21 @@
 /* burrow/type.h - describing C structs to the collector.
  *
  * A described type is scanned precisely: only its pointer fields are followed. A type that nobody described works too
- * and is scanned conservatively: every aligned word that looks like a pointer counts as one.
+ * and is scanned conservatively: every aligned word that looks like a pointer counts as one. Example:
  *
  *     BW_STRUCT(node, (struct node *, left), (struct node *, right), (int, value));
  *
  * declares `struct node`, a typedef `node`, and its description. A field is (type, name); an array is (int[4], name). A
- * struct that exists already is described, at file scope, by naming all its fields:
+ * struct that exists already is described, at file scope, by naming all its fields. Example:
  *
  *     struct pair { void *first; long second; };
  *     BW_TYPE(pair, first, second);
  *
  * (`pair` is a tag here; BW_TYPEDEF(T, field...) does the same for a typedef name.)
  *
- * The collector trusts a description: a pointer field that BW_TYPE does not name is still seen, because bytes no field
- * covers are scanned conservatively; a union, or a struct within the struct, is scanned conservatively as well.
+ * What a description says is not searched must not hold the only pointer to an object: an integer field, say. A pointer
+ * field that BW_TYPE does not name is still seen, because bytes that no field covers are scanned conservatively, if there
+ * are enough of them for a pointer; a union, or a struct within the struct, is scanned conservatively as well.
  *
  * bw_new(T) finds the description by the name written in T, in the same translation unit: `bw_new(node)` and
  * `bw_new(struct node)` both find it; through a typedef of another name the type is scanned conservatively, which is
@@ -118,7 +119,8 @@ static char bw__unit __attribute__((unused));
     static const bw_field bw__fields_##name[] = {BW__FOR_EACH(BW__FIELD_DESCRIBE, struct name, __VA_ARGS__)};          \
     BW__DESCRIBE(struct name, name)
 
-/* Describes `struct tag`, declared elsewhere, by its fields. File scope; end with a semicolon. */
+/* Describes `struct tag`, declared elsewhere, by its fields. File scope; end with a semicolon. The names are written in the
+ * file that allocates: a description in another translation unit is not found. */
 #define BW_TYPE(tag, ...)                                                                                              \
     static const bw_field bw__fields_##tag[] = {BW__FOR_EACH(BW__FIELD_EXISTING, struct tag, __VA_ARGS__)};            \
     BW__DESCRIBE(struct tag, tag)

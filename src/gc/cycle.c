@@ -113,10 +113,48 @@ static void run_locked(void *argument) {
     gc_lock_release();
 }
 
+/* fork must not find a thread of the library's holding the loader's lock: the child could never take it. It cannot take that
+ * lock itself, which is held only within a callback; so it shuts this gate and waits until nobody is behind it. */
+static _Atomic uint32_t loader_gate, behind_gate;
+
+static void pass_loader_gate(void) {
+    for (;;) {
+        atomic_fetch_add(&behind_gate, 1);
+        if (atomic_load(&loader_gate) == 0)
+            return;
+        atomic_fetch_sub(&behind_gate, 1);
+        os_wake(&behind_gate, 1);
+        os_wait(&loader_gate, 1, -1);
+    }
+}
+
+static void leave_loader_gate(void) {
+    atomic_fetch_sub(&behind_gate, 1);
+    if (atomic_load(&loader_gate))
+        os_wake(&behind_gate, 1);
+}
+
+void cycle_shut_loader_gate(struct thread *self) {
+    uint32_t open = 0, count;
+    thread_safe_begin(self);
+    for (; !atomic_compare_exchange_strong(&loader_gate, &open, 1); open = 0)
+        os_wait(&loader_gate, 1, -1); /* another thread forks */
+    while ((count = atomic_load(&behind_gate)) != 0)
+        os_wait(&behind_gate, count, 1000000);
+    thread_safe_end(self);
+}
+
+void cycle_open_loader_gate(void) {
+    atomic_store(&loader_gate, 0);
+    os_wake(&loader_gate, INT32_MAX);
+}
+
 void cycle_run(struct thread *self, enum cycle_reason reason) {
     struct request request = {self, reason, figures.count};
     thread_safe_begin(self);
+    pass_loader_gate();
     os_with_modules(&modules, run_locked, &request);
+    leave_loader_gate();
     specials_start_threads();
     background_after_cycle();
 }

@@ -71,6 +71,8 @@ void world_stop_install(void);
 enum cycle_reason { CYCLE_PACED, CYCLE_FORCED, CYCLE_MEMORY };
 void cycle_run(struct thread *self, enum cycle_reason reason); /* the caller is INSIDE and holds no lock */
 extern _Atomic uint32_t fork_gate;                             /* 1: nobody may become INSIDE; a fork is under way */
+void cycle_shut_loader_gate(struct thread *self);              /* before a fork; INSIDE */
+void cycle_open_loader_gate(void);                             /* after it, in the parent and in the child */
 void gc_lock_acquire(struct thread *self);
 void gc_lock_release(void);
 extern os_lock gc_lock;

@@ -468,6 +468,7 @@ static void hook_fork_prepare(void) {
     struct thread *self = NULL;
     if (atomic_load(&runtime_made) && handler_frame == 0) {
         self = thread_enter();
+        cycle_shut_loader_gate(self);
         gc_lock_acquire(self);
         forking = true;
         world_stop(self);
@@ -487,6 +488,7 @@ static void hook_fork_parent(void) {
     atomic_store(&fork_gate, 0);
     os_wake(&fork_gate, INT32_MAX);
     gc_lock_release();
+    cycle_open_loader_gate();
     thread_leave(self);
 }
 

@@ -1,0 +1,107 @@
+// Every request for memory, for a page's protection and for a thread is made to fail in turn: alone (failcall=N), and with
+// all that follow (failfrom=N). The program must come to the right result, or end with status 2 and one clear message;
+// never by a signal, never wrongly, and never not at all.
+//
+// timeout: 300
+// labels: slow
+// modes: plain verify=1 poison=1,gcstress=200
+#include "support.h"
+
+static struct outcome outcome;
+
+static char settings_text[256];
+static const char *const settings[] = {settings_text, NULL};
+
+// Adds the knob to those that the test itself was started with.
+static void set_knob(const char *knob, long number) {
+    const char *own = getenv("BURROWDEBUG");
+    snprintf(settings_text, sizeof settings_text, "BURROWDEBUG=%s%s%s=%ld", own ? own : "", own && *own ? "," : "",
+             knob, number);
+}
+
+static void run_workload(void) {
+    static char path[] = BURROW_TEST_PROGRAM_DIR "/workload";
+    char *arguments[] = {path, NULL};
+    program_run(&outcome, arguments, settings, child_limit(30));
+}
+
+static bool came_right(void) {
+    return outcome.status == 0 && strcmp(outcome.out, "right\n") == 0 && outcome.err[0] == 0;
+}
+
+static bool ended_clearly(void) {
+    static const char start[] = "fatal error: ";
+    const char *end = strchr(outcome.err, '\n');
+    return outcome.status == 2 && strncmp(outcome.err, start, sizeof start - 1) == 0 && end && end[1] == 0 &&
+           outcome.out[0] == 0 && !strstr(outcome.err, "internal error") && !strstr(outcome.err, "missed") &&
+           !strstr(outcome.err, "verify:");
+}
+
+static void check_run(void) {
+    if (came_right() || ended_clearly())
+        return;
+    fprintf(stderr, "%s %s/workload\n", settings_text, BURROW_TEST_PROGRAM_DIR);
+    outcome_print(&outcome);
+    fail();
+}
+
+// How many requests the workload makes, about: the threads' order makes the number vary.
+static long count_requests(void) {
+    long low = 1, high = 1L << 20; // `high` is surely past the end
+    // Failing from N on, the workload is right if and only if it never comes to N, or can do without.
+    while (low + 1 < high) {
+        long middle = low + (high - low) / 2;
+        set_knob("failfrom", middle);
+        run_workload();
+        check_run();
+        if (came_right())
+            high = middle;
+        else
+            low = middle;
+    }
+    return high;
+}
+
+static void test_without_failures(void **state) {
+    (void)state;
+    set_knob("failcall", 0);
+    run_workload();
+    if (!came_right())
+        outcome_print(&outcome);
+    assert_true(came_right());
+}
+
+static void fail_each(const char *knob, long requests) {
+    long most = requests + requests / 4 + 20, runs = (long)effort(UNDER_SANITIZER ? 1000 : 400);
+    long step = most > runs ? most / runs : 1;
+    size_t right = 0, ended = 0;
+    for (long n = 1; n <= most; n += n < 100 ? 1 : step) {
+        set_knob(knob, n);
+        run_workload();
+        check_run();
+        right += came_right();
+        ended += ended_clearly();
+    }
+    // Both happen, or nothing was made to fail.
+    assert_true(right > 0 && ended > 0);
+}
+
+static void test_each_request_fails(void **state) {
+    (void)state;
+    fail_each("failcall", count_requests());
+}
+
+static void test_all_requests_fail_from(void **state) {
+    (void)state;
+    fail_each("failfrom", count_requests());
+}
+
+int main(int argc, char **argv) {
+    child_main(argc, argv, NULL, 0);
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_without_failures),
+        cmocka_unit_test(test_each_request_fails),
+        cmocka_unit_test(test_all_requests_fail_from),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
