@@ -37,8 +37,8 @@ typedef struct bw__run {
     char *end;
 } bw__run;
 
-/* The calling thread's runs, indexed by layout number. Before a thread's first allocation it refers to an array of empty
- * runs, so that the fast path needs no check of its own. */
+/* The calling thread's runs, indexed by layout number. Before a thread's first allocation it refers to an array of
+ * empty runs, so that the fast path needs no check of its own. */
 extern BW_API __thread bw__run *bw__runs __attribute__((tls_model("initial-exec")));
 
 BW__END

@@ -25,17 +25,17 @@ BW__BEGIN
 /* A full collection: marks, sweeps everything, queues finalizers and cleanups. Complete when it returns. */
 BW_API void bw_gc(void);
 
-/* A collection, and then the memory of every free page goes back to the operating system, also of pages in the middle of spans
- * that no object touches. */
+/* A collection, and then the memory of every free page goes back to the operating system, also of pages in the middle
+ * of spans that no object touches. */
 BW_API void bw_free_os_memory(void);
 
-/* GOGC: a collection starts when the heap has grown by `percent` over what the last one left alive (not before 4 MiB *
- * percent / 100, and counting the roots as alive); negative: never. Returns the setting before. */
+/* GOGC: a collection starts when the heap has grown by `percent` percent of what the last one left alive and of the
+ * roots, and not before it has 4 MiB * percent / 100; negative: never. Returns the setting before. */
 BW_API int64_t bw_set_gc_percent(int64_t percent);
 
-/* GOMEMLIMIT: a soft limit in bytes on the memory that the library manages: near it collections come more often, but never more
- * often than after a twentieth of the live heap, and never is an allocation refused for it. Negative: changes nothing.
- * INT64_MAX: none. Returns the setting before. */
+/* GOMEMLIMIT: a soft limit in bytes on the memory that the library manages: near it collections come more often, but
+ * never more often than after a twentieth of the live heap, and never is an allocation refused for it. Negative:
+ * changes nothing. INT64_MAX: none. Returns the setting before. */
 BW_API int64_t bw_set_memory_limit(int64_t bytes);
 
 /* No collection starts by itself before the heap has this many bytes. Returns the setting before. */

@@ -12,7 +12,8 @@ typedef struct bw_amount {
     uint64_t objects;
 } bw_amount;
 
-/* The ledger at one instant. These hold exactly in every snapshot, for bytes and for objects, while other threads allocate:
+/* The ledger at one instant. These hold exactly in every snapshot, for bytes and for objects, while other threads
+ * allocate:
  *
  *     alloc = new_ + make          reclaim = nil + zero
  *     layout = struct_ + slice + map + channel + interface_

@@ -10,8 +10,8 @@
 BW__BEGIN
 
 /* Registers [lo, hi) as memory to be searched for pointers: memory that the collector does not know, such as a block
- * from malloc or mmap that holds pointers to collected objects. bw_root_remove takes the `lo` given before, and comes before
- * the memory goes; it panics if no range begins there. Example, within a function:
+ * from malloc or mmap that holds pointers to collected objects. bw_root_remove takes the `lo` given before, and comes
+ * before the memory goes; it panics if no range begins there. Example, within a function:
  *
  *     static node **table;
  *     table = __builtin_calloc(100, sizeof *table);
@@ -21,16 +21,16 @@ BW__BEGIN
 BW_API void bw_root_add(void *lo, void *hi);
 BW_API void bw_root_remove(void *lo);
 
-/* Calls fn(object) once, on the library's own thread, some time after nothing refers to `object` any more. The object, and all
- * it refers to, live until then; fn may make it reachable again. If one object with a finalizer refers to another, only
- * the first is finalized in that cycle. A cycle of objects with finalizers is never collected. fn NULL removes it;
- * an object has at most one: a second panics. `object` is the first byte of an object, not of one in an arena. Freeing an
- * object at once removes its finalizer without calling it. */
+/* Calls fn(object) once, on the library's own thread, some time after nothing refers to `object` any more. The object,
+ * and all it refers to, live until then; fn may make it reachable again. If one object with a finalizer refers to
+ * another, only the first is finalized in that cycle. A cycle of objects with finalizers is never collected. fn NULL
+ * removes it; an object has at most one: a second panics. `object` is the first byte of an object, not of one in an
+ * arena. Freeing an object at once removes its finalizer without calling it. */
 BW_API void bw_set_finalizer(void *object, void (*fn)(void *object));
 
-/* Calls fn(arg) on a thread of the library, some time after `object` became unreachable, or was freed. Any number an object;
- * `object` may be an interior pointer. `arg` must not keep the object alive (one that points into it panics). fn must not
- * be NULL. Example:
+/* Calls fn(arg) on a thread of the library, some time after `object` became unreachable, or was freed. Any number an
+ * object; `object` may be an interior pointer. `arg` must not keep the object alive (one that points into it panics).
+ * fn must not be NULL. Example:
  *
  *     static void close_file(void *descriptor) {
  *         close((int)(intptr_t)descriptor);
@@ -67,8 +67,8 @@ static inline bool bw_weak_eq(bw_weak a, bw_weak b) {
 }
 
 /* A map from objects to values in which a value lives only while its key does: an ephemeron table. A key is an object's
- * address (interior pointers stand for their object) and is compared by identity; a value may refer to its own key. A key
- * that is in no object, or in an arena, panics. */
+ * address (interior pointers stand for their object) and is compared by identity; a value may refer to its own key. A
+ * key that is in no object, or in an arena, panics. */
 typedef struct bw_weak_map bw_weak_map;
 BW_API bw_weak_map *bw_weak_map_new(void) BW__MALLOC_LIKE();
 BW_API void bw_weak_map_put(bw_weak_map *map, void *key, void *value);

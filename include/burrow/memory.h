@@ -1,9 +1,9 @@
 /* burrow/memory.h - allocating, and the few operations on allocated objects.
  *
- * Everything here returns zeroed memory, never NULL (when no memory is left even after a collection the program ends with
- * "fatal error: runtime: out of memory"), and may be called from any thread. Objects are aligned to 16 bytes.
- * Cost: a few nanoseconds below 32 KiB; above, a search for pages and the zeroing.
- * None of it may be called from a signal handler: that ends the program with a message.
+ * Everything here returns zeroed memory, never NULL (when no memory is left even after a collection the program ends
+ * with "fatal error: runtime: out of memory"), and may be called from any thread. Objects are aligned to 16 bytes.
+ * Cost: a few nanoseconds below 32 KiB; above, a search for pages and the zeroing. None of it may be called from a
+ * signal handler: that ends the program with a message.
  */
 #ifndef BURROW_MEMORY_H
 #define BURROW_MEMORY_H
@@ -58,18 +58,21 @@ static inline void *bw_alloc_noscan(size_t size) {
     return bw__alloc_untyped(BW__NOSCAN, size);
 }
 
-/* The same at an address that is a multiple of `align`, a power of two up to 2 MiB (more, or not a power of two: panic). */
+/* The same at an address that is a multiple of `align`, a power of two up to 2 MiB (more, or not a power of two:
+ * panic). */
 BW_API void *bw_alloc_aligned(size_t size, size_t align) BW__MALLOC_LIKE(alloc_size(1));
 BW_API void *bw_alloc_noscan_aligned(size_t size, size_t align) BW__MALLOC_LIKE(alloc_size(1));
 
-/* Gives the object at `object` the size `size`, keeping its kind (typed objects must stay as they are: array, untyped and
- * pointer-free ones can grow) and its contents; what is new is zero. It may move: the old one is then freed. NULL
- * allocates as bw_alloc; size 0 makes it as small as an object can be, and does not free it. `object` must be the first byte
- * of an object, else panic. Finalizers, cleanups and weak pointers stay with the old object. */
+/* Gives the object at `object` the size `size`, keeping its kind (typed objects must stay as they are: array, untyped
+ * and pointer-free ones can grow) and its contents; what is new is zero. It may move: the old one is then freed. NULL
+ * allocates as bw_alloc; size 0 makes it as small as an object can be, and does not free it. `object` must be the first
+ * byte of an object, else panic. What is known of an object that moves (its
+ * finalizer, cleanups, weak pointers, count) ends with the old one, as bw_free has it. */
 BW_API void *bw_realloc(void *object, size_t size) __attribute__((warn_unused_result));
 
-/* Frees an object at once; never needed. `object` must be its first byte, and the program must hold no other pointer to it.
- * NULL is ignored. A second free, or an address that is no object's first byte: panic, saying what the address is. */
+/* Frees an object at once; never needed. `object` must be its first byte, and the program must hold no other pointer
+ * to it. NULL is ignored. A second free, or an address that is no object's first byte: panic, saying what the
+ * address is. */
 BW_API void bw_free(void *object);
 
 /* The usable size of the object that holds this address; 0 if none does. */
@@ -78,9 +81,9 @@ BW_API size_t bw_size(const void *address);
 /* The first byte of the object that holds this address; NULL if none does. */
 BW_API void *bw_base(const void *address);
 
-/* Counted objects: each bw_retain adds one to the object's count (which starts at 0), each bw_release takes one away. While
- * the count is above 0 the object lives, even if nothing else refers to it; the release that brings it to 0 frees it at
- * once, as bw_free does. bw_retain returns its argument. Releasing an object that is not retained: panic. */
+/* Counted objects: each bw_retain adds one to the object's count (which starts at 0), each bw_release takes one away.
+ * While the count is above 0 the object lives, even if nothing else refers to it; the release that brings it to 0 frees
+ * it at once, as bw_free does. bw_retain returns its argument. Releasing an object that is not retained: panic. */
 BW_API void *bw_retain(void *object);
 BW_API void bw_release(void *object);
 
@@ -101,15 +104,16 @@ static inline void *bw__new(bw__site *site, size_t bytes) {
 
 #define BW__SLOT_BYTES(T) (sizeof(T) ? (sizeof(T) + 15) & ~(size_t)15 : 16)
 
-/* T *bw_new(T): a zeroed T. Scanned by T's description if it has one; never, if T is an arithmetic type; else conservatively. */
+/* T *bw_new(T): a zeroed T. Scanned by T's description if it has one; never, if T is an arithmetic type; else
+ * conservatively. */
 #define bw_new(T)                                                                                                      \
     ((__typeof__(T) *)({                                                                                               \
         static bw__site bw__s = BW__SITE(T, 0);                                                                        \
         bw__new(&bw__s, BW__SLOT_BYTES(T));                                                                            \
     }))
 
-/* T *bw_new_array(T, n): n zeroed elements, scanned by T's description. Panics with Go's "makeslice: len out of range" if
- * n is negative or the size is out of range. */
+/* T *bw_new_array(T, n): n zeroed elements, scanned by T's description. Panics with Go's "makeslice: len out of range"
+ * if n is negative or the size is out of range. */
 #define bw_new_array(T, n)                                                                                             \
     ((__typeof__(T) *)({                                                                                               \
         static bw__site bw__s = BW__SITE(T, 1);                                                                        \

@@ -1,12 +1,12 @@
 /* burrow/thread.h - threads and the collector.
  *
- * Threads made by pthread_create or thrd_create in a program that links Burrow are known without a call. A thread made another
- * way (by clone, or by a library that found pthread_create for itself) is known from its first allocation; if it must hold
- * pointers to collected objects before that, it calls bw_thread_attach.
+ * Threads made by pthread_create or thrd_create in a program that links Burrow are known without a call. A thread made
+ * another way (by clone, or by a library that found pthread_create for itself) is known from its first allocation; if
+ * it must hold pointers to collected objects before that, it calls bw_thread_attach.
  *
  * Threads are stopped for a collection by a signal. Calls that the kernel does not restart after a signal, whatever its
- * handler says (poll, epoll_wait, select, nanosleep, semtimedop and others, see signal(7)), may therefore return EINTR; the
- * program calls them again, as it must for any signal.
+ * handler says (poll, epoll_wait, select, nanosleep, semtimedop and others, see signal(7)), may therefore return EINTR;
+ * the program calls them again, as it must for any signal.
  */
 #ifndef BURROW_THREAD_H
 #define BURROW_THREAD_H
@@ -20,10 +20,10 @@ BW_API bool bw_thread_attach(void);
 /* Makes it unknown again: its stack keeps nothing alive from here on. Done by itself when a thread ends. */
 BW_API void bw_thread_detach(void);
 
-/* bw_blocking { ... }: inside, the thread counts as stopped, so that a collection need not interrupt it: for long system
- * calls. Code inside must not touch collected objects (it may pass memory to the kernel only if something outside keeps the
- * object alive); calling into Burrow there is allowed, waits for a running stop, and ends the thread's being stopped. Do not
- * leave it by goto, return or longjmp. Example, within a function:
+/* bw_blocking { ... }: inside, the thread counts as stopped, so that a collection need not interrupt it: for long
+ * system calls. Code inside must not touch collected objects (it may pass memory to the kernel only if something
+ * outside keeps the object alive); calling into Burrow there is allowed, waits for a running stop, and ends the
+ * thread's being stopped. Do not leave it by goto, return or longjmp. Example, within a function:
  *
  *     char line[100];
  *     ssize_t length = 0;

@@ -14,8 +14,8 @@
  * (`pair` is a tag here; BW_TYPEDEF(T, field...) does the same for a typedef name.)
  *
  * What a description says is not searched must not hold the only pointer to an object: an integer field, say. A pointer
- * field that BW_TYPE does not name is still seen, because bytes that no field covers are scanned conservatively, if there
- * are enough of them for a pointer; a union, or a struct within the struct, is scanned conservatively as well.
+ * field that BW_TYPE does not name is still seen, because bytes that no field covers are scanned conservatively, if
+ * there are enough of them for a pointer; a union, or a struct within the struct, is scanned conservatively as well.
  *
  * bw_new(T) finds the description by the name written in T, in the same translation unit: `bw_new(node)` and
  * `bw_new(struct node)` both find it; through a typedef of another name the type is scanned conservatively, which is
@@ -72,7 +72,8 @@ static char bw__unit __attribute__((unused));
 #define BW__FOR_EACH_AGAIN() BW__FOR_EACH_STEP
 
 /* --- what kind of words a C type holds, as a constant expression ---
- * __builtin_classify_type gives 5 for pointers and, because they decay, for arrays; 12 and 13 for structs and unions. */
+ * __builtin_classify_type gives 5 for pointers and, because they decay, for arrays; 12 and 13 for structs and
+ * unions. */
 #define BW__LVALUE(T) (*(__typeof__(T) *)0)
 #define BW__DECAYED(T) __typeof__((void)0, BW__LVALUE(T))
 #define BW__IS_ARRAY(T)                                                                                                \
@@ -119,8 +120,8 @@ static char bw__unit __attribute__((unused));
     static const bw_field bw__fields_##name[] = {BW__FOR_EACH(BW__FIELD_DESCRIBE, struct name, __VA_ARGS__)};          \
     BW__DESCRIBE(struct name, name)
 
-/* Describes `struct tag`, declared elsewhere, by its fields. File scope; end with a semicolon. The names are written in the
- * file that allocates: a description in another translation unit is not found. */
+/* Describes `struct tag`, declared elsewhere, by its fields. File scope; end with a semicolon. The names are written in
+ * the file that allocates: a description in another translation unit is not found. */
 #define BW_TYPE(tag, ...)                                                                                              \
     static const bw_field bw__fields_##tag[] = {BW__FOR_EACH(BW__FIELD_EXISTING, struct tag, __VA_ARGS__)};            \
     BW__DESCRIBE(struct tag, tag)
@@ -152,8 +153,9 @@ typedef struct bw__site {
 #define BW__SITE(T, is_array_of)                                                                                       \
     { 0, NULL, #T, sizeof(T), _Alignof(T), BW__CLASS_OF(T), is_array_of, &bw__unit, __start_bw_types, __stop_bw_types }
 
-/* Prints the layout of a type on standard output: each field's name, type, offset, size and kind, the padding, the pointer words,
- * the size class and the waste in it. Works for any type; one without a description is shown as one block of words. */
+/* Prints the layout of a type on standard output: each field's name, type, offset, size and kind, the padding, the
+ * pointer words, the size class and the waste in it. Works for any type; one without a description is shown as one
+ * block of words. */
 #define bw_dump_layout(T)                                                                                              \
     do {                                                                                                               \
         static bw__site bw__s = BW__SITE(T, 0);                                                                        \

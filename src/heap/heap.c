@@ -21,12 +21,21 @@ static void *table_at(int table) {
     }
 }
 
+/* Tables are committed in these steps, and reserved in whole steps. */
+static size_t table_step(int table) {
+    return table == 0 ? OS_HUGE_PAGE : 65536;
+}
+
+static size_t table_bytes(int table, size_t heap_bytes) {
+    size_t step = table_step(table);
+    return ((heap_bytes >> PAGE_SHIFT) * tables[table].page_bytes + step - 1) & ~(step - 1);
+}
+
 static bool reserve(size_t bytes, size_t tables_for) {
-    size_t pages = tables_for >> PAGE_SHIFT;
     void *at[5] = {os_reserve(bytes, OS_HUGE_PAGE), NULL, NULL, NULL, NULL};
     bool done = at[0] != NULL;
     for (int i = 0; i < 4 && done; i++) {
-        at[i + 1] = os_reserve(pages * tables[i].page_bytes, i == 0 ? OS_HUGE_PAGE : 0);
+        at[i + 1] = os_reserve(table_bytes(i, tables_for), i == 0 ? OS_HUGE_PAGE : 0);
         done = at[i + 1] != NULL;
     }
     if (!done) {
@@ -34,7 +43,7 @@ static bool reserve(size_t bytes, size_t tables_for) {
             os_unreserve(at[0], bytes);
         for (int i = 0; i < 4; i++)
             if (at[i + 1])
-                os_unreserve(at[i + 1], pages * tables[i].page_bytes);
+                os_unreserve(at[i + 1], table_bytes(i, tables_for));
         return false;
     }
     heap.base = (uintptr_t)at[0];
@@ -81,11 +90,9 @@ bool heap_grow(size_t bytes, uintptr_t *from, size_t *got) {
         heap.reserved += more;
     }
     for (int i = 0; i < 4; i++) {
-        size_t end = ((used + step) >> PAGE_SHIFT) * tables[i].page_bytes;
-        /* Mark bytes of a heap of any size are read at random while marking: huge pages, for fewer TLB misses. */
-        bool huge = i == 0 && end > OS_HUGE_PAGE / 2;
-        size_t unit = huge ? OS_HUGE_PAGE : 65536;
-        end = (end + unit - 1) & ~(unit - 1);
+        size_t end = table_bytes(i, used + step);
+        /* Mark bytes are read at random while marking: huge pages, for fewer TLB misses, once there is more than one. */
+        bool huge = i == 0 && end > OS_HUGE_PAGE;
         if (end > heap.tables_used[i]) {
             char *table = (char *)table_at(i) + heap.tables_used[i];
             if (!os_commit(table, end - heap.tables_used[i]))

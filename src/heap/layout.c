@@ -6,10 +6,11 @@
 /* Tables of this many layouts are reserved; they are committed as layouts come. A layout is made for each type and size
  * of array that a program uses, so that this is out of reach. */
 #define MOST_LAYOUTS ((size_t)1 << 22)
+#define FEWER_LAYOUTS ((size_t)1 << 16) /* where address space is limited */
 #define TABLE_STEP ((size_t)4096)
 
 static os_lock layouts_lock;
-static size_t layouts_committed;
+static size_t layouts_committed, layouts_most;
 
 /* Enough slots that taking a span is rare beside using it, few enough that a span is not large beside its slots. */
 uint32_t layout_span_pages(size_t slot_bytes) {
@@ -29,7 +30,7 @@ uint32_t layout_span_pages(size_t slot_bytes) {
 
 static bool commit_tables(size_t count) {
     while (layouts_committed < count) {
-        if (layouts_committed == MOST_LAYOUTS)
+        if (layouts_committed == layouts_most)
             return false;
         if (!os_commit(heap.layouts + layouts_committed, TABLE_STEP * sizeof *heap.layouts) ||
             !os_commit(heap.scans + layouts_committed, TABLE_STEP * sizeof *heap.scans))
@@ -90,10 +91,17 @@ const char *layout_name(const struct layout *layout) {
     return layout->scan == SCAN_NONE ? "pointer-free bytes" : "untyped words";
 }
 
+static bool reserve_tables(size_t most) {
+    heap.layouts = os_reserve(most * sizeof *heap.layouts, 0);
+    heap.scans = heap.layouts ? os_reserve(most * sizeof *heap.scans, 0) : NULL;
+    if (heap.scans == NULL && heap.layouts != NULL)
+        os_unreserve(heap.layouts, most * sizeof *heap.layouts);
+    layouts_most = most;
+    return heap.scans != NULL;
+}
+
 void layouts_make(void) {
-    heap.layouts = os_reserve(MOST_LAYOUTS * sizeof *heap.layouts, 0);
-    heap.scans = os_reserve(MOST_LAYOUTS * sizeof *heap.scans, 0);
-    bool made = heap.layouts != NULL && heap.scans != NULL;
+    bool made = reserve_tables(MOST_LAYOUTS) || reserve_tables(FEWER_LAYOUTS);
     static const uint8_t family_scan[2] = {SCAN_NONE, SCAN_WORDS};
     for (int family = 0; family < 2 && made; family++) {
         struct layout *large = layout_new(&(struct layout){.scan = family_scan[family]});

@@ -6,7 +6,6 @@
  */
 #include "os_interpose.h"
 
-#include <dlfcn.h>
 #include <errno.h>
 #include <string.h>
 
@@ -19,7 +18,7 @@ static int real_sigaction(int number, const struct sigaction *action, struct sig
     if (__interceptor_sigaction)
         return __interceptor_sigaction(number, action, before);
     if (next == NULL)
-        next = (int (*)(int, const struct sigaction *, struct sigaction *))dlsym(RTLD_NEXT, "sigaction");
+        next = (int (*)(int, const struct sigaction *, struct sigaction *))os_next("sigaction");
     return next(number, action, before);
 }
 

@@ -18,9 +18,19 @@
     ({                                                                                                                 \
         static __typeof__(&function) next_;                                                                            \
         if (next_ == NULL)                                                                                             \
-            next_ = (__typeof__(&function))dlsym(RTLD_NEXT, #function);                                                \
+            next_ = (__typeof__(&function))os_next(#function);                                                         \
         next_;                                                                                                         \
     })
+
+void *os_next(const char *name) {
+    void *function = dlsym(RTLD_NEXT, name);
+    if (function == NULL)
+        os_fatal(
+            "burrow: libc's %s cannot be found: a program linked with -static cannot use Burrow (link libburrow.a, "
+            "but libc dynamically)",
+            name);
+    return function;
+}
 
 extern int __interceptor_pthread_create(pthread_t *, const pthread_attr_t *, void *(*)(void *), void *)
     __attribute__((weak));
@@ -102,6 +112,15 @@ __attribute__((visibility("default"))) int pthread_timedjoin_np(pthread_t thread
     JOIN(NEXT(pthread_timedjoin_np)(thread, result, limit));
 }
 
+__attribute__((visibility("default"))) int pthread_clockjoin_np(pthread_t thread, void **result, clockid_t clock,
+                                                                const struct timespec *limit) {
+    JOIN(NEXT(pthread_clockjoin_np)(thread, result, clock, limit));
+}
+
+__attribute__((visibility("default"))) int thrd_join(thrd_t thread, int *result) {
+    JOIN(NEXT(thrd_join)(thread, result));
+}
+
 __attribute__((visibility("default"))) int pthread_detach(pthread_t thread) {
     int error = __interceptor_pthread_detach ? __interceptor_pthread_detach(thread) : NEXT(pthread_detach)(thread);
     if (error == 0)
@@ -156,8 +175,8 @@ void os_watch_fork(void) {
         static void (*next)(struct __jmp_buf_tag *, int);                                                              \
         os_thread_hooks_table.jumped();                                                                                \
         if (next == NULL)                                                                                              \
-            next = __interceptor_##name ? __interceptor_##name                                                         \
-                                        : (void (*)(struct __jmp_buf_tag *, int))dlsym(RTLD_NEXT, #name);              \
+            next =                                                                                                     \
+                __interceptor_##name ? __interceptor_##name : (void (*)(struct __jmp_buf_tag *, int))os_next(#name);   \
         next(environment, value);                                                                                      \
         __builtin_unreachable();                                                                                       \
     }

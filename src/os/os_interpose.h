@@ -35,6 +35,9 @@ typedef struct os_thread_hooks {
 /* Defined by the floor that keeps the threads. */
 extern const os_thread_hooks os_thread_hooks_table;
 
+/* The next definition of a function that this library defines as well: libc's. Fatal if there is none. */
+void *os_next(const char *name);
+
 int os_real_pthread_create(pthread_t *thread, const pthread_attr_t *attributes, void *(*body)(void *), void *argument);
 
 /* Asks for the fork hooks. Once. */

@@ -9,7 +9,7 @@
 #   in a header   the block in a comment, indented by four more than its text, that follows a line which ends in
 #                 `Example:` or in `Example, within a function:`
 # It is a program or declarations of a file; a body, or one within a function, is statements. Unless it includes burrow.h
-# itself, that is included before it, and statements find the type `node` of burrow.h's own example.
+# itself, that is included before it, with stdio.h and unistd.h; statements find the type `node` of burrow.h's own example.
 #
 #   test_snippets.sh [the static library]      default: $BURROW_BUILD_DIR/lib/libburrow.a
 set -u
@@ -29,8 +29,8 @@ from_markdown() { # from_markdown FILE NAME
 }
 from_header() { # from_header FILE NAME
     awk -v name="$2" '
-        { comment = /^ \*/ && !/^ \*\// }
-        out != "" && !(comment && ($0 ~ /^ \* {5}/ || $0 ~ /^ \* *$/)) { close(out); out = "" }
+        { comment = /^( \*|\/\*)/ && !/^ \*\// }
+        out != "" && !(comment && ($0 ~ /^ \*     / || $0 ~ /^ \* *$/)) { close(out); out = "" }
         out != "" { print substr($0, 8) >out }
         comment && /Example(, within a function)?:$/ {
             out = "snippets/" name ":" NR (/within a function:$/ ? ".body" : ".c")
@@ -65,6 +65,11 @@ check() { # check WHAT COMMAND...
     fi
 }
 
+# An example that is announced otherwise would be left out in silence.
+announced=$(cat "$root"/include/burrow.h "$root"/include/burrow/*.h | grep -c Example)
+check "$announced examples are announced in headers, and found" \
+    test "$announced" -eq "$(find snippets -name '*.h:*' | wc -l)"
+
 for snippet in snippets/*; do
     name=${snippet#snippets/}
     name=${name%.*}
@@ -74,10 +79,8 @@ for snippet in snippets/*; do
         continue
     fi
     {
-        grep -q '#include <burrow.h>' "$snippet" || echo '#include <burrow.h>'
+        grep -q '#include <burrow.h>' "$snippet" || printf '#include <%s>\n' burrow.h stdio.h unistd.h
         if [[ $snippet == *.body ]]; then
-            echo '#include <stdio.h>'
-            echo '#include <unistd.h>'
             echo 'BW_STRUCT(node, (struct node *, left), (struct node *, right), (int, value));'
             echo 'void example(void);'
             echo 'void example(void) {'
