@@ -48,7 +48,7 @@ function(burrow_library_code target)
         # A stopped thread's stack can be walked and reported.
         -fno-omit-frame-pointer
         # The program may replace malloc, not parts of Burrow: calls between its public functions stay direct.
-        -fno-semantic-interposition
+        -fno-semantic-interposition -fno-optimize-sibling-calls
         # A thread-local read is one instruction and never allocates, which the signal handler that stops threads needs.
         # The cost is static TLS space when the library itself is loaded by dlopen.
         -ftls-model=initial-exec)

@@ -26,6 +26,7 @@ void gc_lock_acquire(struct thread *self) {
     thread_safe_begin(self);
     os_lock_acquire(&gc_lock);
     thread_safe_end(self);
+    OS_KEEP_FRAME();
 }
 
 void gc_lock_release(void) {
@@ -142,6 +143,7 @@ void cycle_shut_loader_gate(struct thread *self) {
     while ((count = atomic_load(&behind_gate)) != 0)
         os_wait(&behind_gate, count, 1000000);
     thread_safe_end(self);
+    OS_KEEP_FRAME();
 }
 
 void cycle_open_loader_gate(void) {
@@ -157,4 +159,5 @@ void cycle_run(struct thread *self, enum cycle_reason reason) {
     leave_loader_gate();
     specials_start_threads();
     background_after_cycle();
+    OS_KEEP_FRAME();
 }

@@ -669,6 +669,10 @@ static bool marker_ready(struct marker *marker) {
             return false;
         marker->top = marker->segment->items;
     }
+    /* Room for one range at least: without it rescan_overflowed would come to the rest of a long object again and again,
+     * and never past it. */
+    if (marker->range_capacity == 0 && !grow_ranges(&marker->ranges, &marker->range_capacity))
+        return false;
     marker->bytes = 0;
     marker->countdown = SHARE_INTERVAL;
     return true;

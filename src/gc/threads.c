@@ -82,6 +82,7 @@ static void stop_if_noted(struct thread *self) {
     atomic_store(&self->stop_noted, 0);
     OS_SPILL_REGISTERS();
     world_park(self, os_stack_pointer(), true);
+    OS_KEEP_FRAME();
 }
 
 void thread_leave(struct thread *self) {
@@ -130,6 +131,7 @@ void thread_poll(struct thread *self) {
     if (atomic_load(&world_number) & 1) {
         thread_safe_begin(self);
         thread_safe_end(self);
+        OS_KEEP_FRAME();
     }
 }
 

@@ -122,7 +122,12 @@ size_t heap_object_bytes(const struct span *span) {
  * handed out, which is what callers ask for, lies before it for good. */
 __attribute__((no_sanitize("thread"))) static bool set_aside(const struct span *span, uintptr_t object) {
     const bw__run *run = atomic_load(&span->run);
-    return run && object >= (uintptr_t)run->cur && object < (uintptr_t)run->end;
+    if (run == NULL)
+        return false;
+    bool inside = object >= (uintptr_t) * (char *const volatile *)&run->cur &&
+                  object < (uintptr_t) * (char *const volatile *)&run->end;
+    /* The run can have gone on to another span in between; it leaves this one first. */
+    return inside && atomic_load(&span->run) == run;
 }
 
 uintptr_t heap_object_of(const void *address, struct span **found) {

@@ -183,8 +183,8 @@ static bool cut(struct span *run, size_t count) {
 
 struct span *pages_allocate(size_t count, size_t align_pages) {
     size_t wanted = count + (align_pages > 1 ? align_pages - 1 : 0);
-    if (count == 0 || wanted < count || wanted > SIZE_MAX >> PAGE_SHIFT)
-        return NULL;
+    if (count == 0 || wanted < count || wanted >= heap.tables_for >> PAGE_SHIFT)
+        return NULL; /* what the tables are reserved for is the most that there can ever be */
     os_lock_acquire(&pages_lock);
     struct span *run = bin_find(wanted);
     if (run == NULL && atomic_load(&heap.empty_pages) > 0) {

@@ -36,6 +36,9 @@ static inline void os_cpu_relax(void) {
 /* Makes the calling function keep, in its own frame, every register that a called function preserves: from there to the
  * frame's end lie all values of its callers that are not in memory already. */
 #define OS_SPILL_REGISTERS() __builtin_unwind_init()
+/* Written after the call during which the frame must stay, so that the compiler does not make it a jump and give up the frame
+ * first. (The library is compiled with -fno-optimize-sibling-calls as well.) */
+#define OS_KEEP_FRAME() __asm__ volatile("" : : : "memory")
 
 static inline __attribute__((always_inline)) uintptr_t os_stack_pointer(void) {
     uintptr_t at;

@@ -234,11 +234,6 @@ static void *zero_rounds(void *argument) {
 static void test_zeroed(void **state) {
     (void)state;
     uint64_t seeds[2] = {11, 12};
-    if (getenv("ONE")) {
-        zero_rounds(&seeds[0]);
-        zero_rounds(&seeds[1]);
-        return;
-    }
     pthread_t threads[2];
     for (int i = 0; i < 2; i++)
         CHECK(pthread_create(&threads[i], NULL, zero_rounds, &seeds[i]) == 0);
@@ -307,7 +302,8 @@ static void test_realloc_random(void **state) {
             unsigned char *after = bw_realloc(object, next);
             moved += after != object;
             stayed += after == object;
-            CHECK(bw_base(after) == after && bw_size(after) >= next && (next > 0 || bw_size(after) == 16));
+            CHECK(bw_base(after) == after && bw_size(after) >= next && (next > 0 || bw_size(after) <= 64),
+                  "step %zu: %zu -> %zu: %zu", step, size, next, bw_size(after));
             CHECK(has_pattern(after, size < next ? size : next, seed), "step %zu: %zu -> %zu", step, size, next);
             if (next > size)
                 CHECK(is_zero(after + size, next - size), "step %zu: %zu -> %zu", step, size, next);
@@ -353,7 +349,7 @@ static void test_realloc_frees(void **state) {
 
 #define POPULATION 1000
 static void **holders; // the collector's: holds a population of objects
-static bw_weak *weaks; // malloc's
+static bw_weak *weaks; // the collector's, too: a weak pointer's handle lives while a bw_weak is seen
 
 // How many of the population's targets are alive. All but the holders is forgotten.
 static size_t alive_after_collection(void) {
@@ -366,12 +362,12 @@ static size_t alive_after_collection(void) {
 
 static void population_begin(void) {
     holders = bw_new_array(void *, POPULATION);
-    weaks = calloc(POPULATION, sizeof *weaks);
+    weaks = bw_new_array(bw_weak, POPULATION);
 }
 
 static void population_end(void) {
     holders = NULL;
-    free(weaks);
+    weaks = NULL;
     collect_clean();
 }
 
@@ -1033,12 +1029,61 @@ static void child_dump(void) {
     bw_dump_layout(over_class);
 }
 
+static const char dump_wanted[] =
+    "pair: 24 bytes, align 8, 2 of 3 words scanned (by its description)\n"
+    "  offset   size  field            type\n"
+    "       0      8  left             struct pair *  pointer\n"
+    "       8      8  right            struct pair *  pointer\n"
+    "      16      8  id               uint64_t\n"
+    "  slot 32 bytes, 8 lost; many to a span\n"
+    "dumped: 56 bytes, align 8, 4 of 7 words scanned (by its description)\n"
+    "  offset   size  field            type\n"
+    "       0      8  next             struct dumped *  pointer\n"
+    "       8      4  count            int\n"
+    "      12      5  tag              char[5]\n"
+    "      17      7  -                (padding)\n"
+    "      24      8  real             double\n"
+    "      32     24  either           union either  maybe pointers\n"
+    "  slot 64 bytes, 8 lost; many to a span\n"
+    "existing: 48 bytes, align 8, 5 of 6 words scanned (by its description)\n"
+    "  offset   size  field            type\n"
+    "       0      8  named            pointer\n"
+    "       8      8  -                (not described: scanned)\n"
+    "      16      8  number\n"
+    "      24     16  -                (not described: scanned)\n"
+    "      40      8  last             pointer\n"
+    "  slot 48 bytes, 0 lost; many to a span\n"
+    "untagged: 32 bytes, align 8, 1 of 4 words scanned (by its description)\n"
+    "  offset   size  field            type\n"
+    "       0      8  real\n"
+    "       8      8  pointer          pointer\n"
+    "      16     16  text\n"
+    "  slot 32 bytes, 0 lost; many to a span\n"
+    "struct undescribed: 16 bytes, align 8, 2 of 2 words scanned (conservatively: no description)\n"
+    "  slot 16 bytes, 0 lost; many to a span\n"
+    "int: 4 bytes, align 4, 0 of 0 words scanned (holds no pointers)\n"
+    "  slot 16 bytes, 12 lost; many to a span\n"
+    "over_class: 32784 bytes, align 8, 1 of 4098 words scanned (by its description)\n"
+    "  offset   size  field            type\n"
+    "       0  32776  text             char[32768 + 8]\n"
+    "   32776      8  next             void *  pointer\n"
+    "  slot 40960 bytes, 8176 lost; a span of its own\n";
+
 static void test_dump_layout(void **state) {
     (void)state;
     static struct outcome outcome;
     assert_succeeded("dump", NULL, &outcome);
     assert_string_equal(outcome.err, "");
-    assert_string_equal(outcome.out, "");
+    // Blanks at the ends of lines do not count.
+    char *to = outcome.out;
+    for (const char *from = outcome.out; *from; from++) {
+        if (*from == '\n')
+            while (to > outcome.out && to[-1] == ' ')
+                to--;
+        *to++ = *from;
+    }
+    *to = 0;
+    assert_string_equal(outcome.out, dump_wanted);
 }
 
 // --- children ---
