@@ -106,6 +106,7 @@ static void run_locked(void *argument) {
     world_stop(self);
     collect(&cycle);
     world_start(self);
+    threads_reap();
     if (request->reason == CYCLE_FORCED)
         figures.forced++;
     heap_sweep_large();

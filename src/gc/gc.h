@@ -20,7 +20,8 @@ struct thread {
     _Atomic uint32_t stop_noted; /* the signal came while INSIDE */
     _Atomic uint32_t stopped_at; /* the stop at which it stopped, by its number */
     _Atomic bool gone;           /* the system knows no such thread: it ended without telling */
-    _Atomic bool internal;       /* the library's own: never signalled, polls */
+    int destructor_rounds;
+    _Atomic bool internal; /* the library's own: never signalled, polls */
     bool has_cache;
     uintptr_t stack_pointer; /* while SAFE or stopped: nothing below it is in use */
     bool blocking;           /* SAFE within bw_blocking, not within the library */
@@ -55,8 +56,8 @@ struct thread *thread_attach_internal(void);
 void thread_copy_words(uintptr_t *to, uintptr_t from, uintptr_t end);
 /* What ended threads returned and nobody has joined: (pthread_t, value) pairs. */
 void threads_results(uintptr_t *lo, uintptr_t *hi);
+void threads_reap(void); /* records of threads that ended without telling; INSIDE, with the gc lock, the world runs */
 void threads_each(void (*visit)(struct thread *, void *), void *context); /* while the world is stopped */
-int threads_count(void);
 void runtime_make(void); /* makes everything once; any thread, any number of calls */
 
 /* --- stop.c --- */

@@ -66,7 +66,7 @@ static bool is_stopped(struct thread *thread, uint32_t number) {
 
 struct stopping {
     uint32_t number;
-    bool send;
+    bool send, again;
     int left;
 };
 
@@ -75,7 +75,12 @@ static void stop_one(struct thread *thread, void *context) {
     if (thread == stopper || is_stopped(thread, stopping->number))
         return;
     stopping->left++;
-    if (stopping->send && !thread->internal && !os_stop_signal_send(thread->id) && errno == ESRCH)
+    if (!stopping->send || thread->internal)
+        return;
+    /* Its id can be another thread's by now: that one would answer for itself. */
+    if (stopping->again && !os_thread_is_alive(thread->thread_pointer, thread->id))
+        atomic_store(&thread->gone, true);
+    else if (!os_stop_signal_send(thread->id) && errno == ESRCH)
         atomic_store(&thread->gone, true);
 }
 
@@ -85,7 +90,7 @@ void world_stop(struct thread *self) {
     uint32_t number = atomic_load(&world_number) + 1;
     atomic_store(&world_number, number);
     uint64_t sent = os_now_ns();
-    struct stopping stopping = {number, false, 0};
+    struct stopping stopping = {number, false, false, 0};
     for (int rounds = 0;; rounds++) {
         uint32_t seen = atomic_load(&acknowledgements);
         stopping.left = 0;
@@ -101,7 +106,7 @@ void world_stop(struct thread *self) {
         if (waited > SPIN_NS)
             os_wait(&acknowledgements, seen, 200000);
         if (waited > AGAIN_NS) {
-            stopping.send = true;
+            stopping.send = stopping.again = true;
             sent = os_now_ns();
         }
     }

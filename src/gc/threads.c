@@ -3,6 +3,7 @@
 
 #include "../os/os_interpose.h"
 
+#include <limits.h>
 #include <pthread.h>
 #include <string.h>
 
@@ -16,11 +17,21 @@ static __thread uintptr_t handler_frame __attribute__((tls_model("initial-exec")
 
 os_lock threads_lock;
 static struct thread *threads;
-static int count;
 static struct thread *pool; /* records are never unmapped: a signal may be on its way */
 static pthread_key_t end_key;
 static pthread_once_t made = PTHREAD_ONCE_INIT;
 static _Atomic bool runtime_made;
+
+static void unlink_record(struct thread *thread) {
+    if (thread->previous)
+        thread->previous->next = thread->next;
+    else
+        threads = thread->next;
+    if (thread->next)
+        thread->next->previous = thread->previous;
+    thread->next = pool;
+    pool = thread;
+}
 
 static struct thread *record_new(void) {
     os_lock_acquire(&threads_lock);
@@ -41,22 +52,9 @@ static struct thread *record_new(void) {
         if (threads)
             threads->previous = thread;
         threads = thread;
-        count++;
     }
     os_lock_release(&threads_lock);
     return thread;
-}
-
-static void unlink_record(struct thread *thread) {
-    if (thread->previous)
-        thread->previous->next = thread->next;
-    else
-        threads = thread->next;
-    if (thread->next)
-        thread->next->previous = thread->previous;
-    thread->next = pool;
-    pool = thread;
-    count--;
 }
 
 static void record_free(struct thread *thread) {
@@ -70,8 +68,22 @@ void threads_each(void (*visit)(struct thread *, void *), void *context) {
         visit(thread, context);
 }
 
-int threads_count(void) {
-    return count;
+void threads_reap(void) {
+    for (;;) {
+        struct thread *dead = NULL;
+        os_lock_acquire(&threads_lock);
+        for (struct thread *thread = threads; thread && !dead; thread = thread->next)
+            if (atomic_load(&thread->gone))
+                dead = thread;
+        os_lock_release(&threads_lock);
+        if (dead == NULL)
+            return;
+        if (dead->has_cache) {
+            cache_empty(&dead->cache);
+            cache_unmake(&dead->cache);
+        }
+        record_free(dead);
+    }
 }
 
 /* --- the states --- */
@@ -260,10 +272,17 @@ static void end_thread(struct thread *self) {
     record_free(self);
 }
 
+/* The destructor of a key of ours. Destructors of other keys may allocate, and hold references, before and after it and in
+ * further rounds; so it asks to be called again until the last round there is. A thread that allocates even after that is
+ * attached anew, and its record taken back when a stop finds it gone. */
 static void thread_ended(void *record) {
     struct thread *self = record;
     if (self != thread_current)
         return;
+    if (++self->destructor_rounds < PTHREAD_DESTRUCTOR_ITERATIONS) {
+        pthread_setspecific(end_key, self);
+        return;
+    }
     if (atomic_load(&self->state) != THREAD_INSIDE)
         thread_enter();
     end_thread(self);

@@ -113,6 +113,8 @@ typedef struct os_stack {
 os_stack os_current_stack(void);   /* the calling thread's; {0, 0} if the system cannot say */
 uintptr_t os_thread_pointer(void); /* where thread-local storage hangs from */
 pid_t os_thread_id(void);
+/* Is the thread that had this thread pointer and this id still there? True where the system cannot say. */
+bool os_thread_is_alive(uintptr_t thread_pointer, pid_t id);
 /* A thread of the library's own: all signals blocked. False if the system refuses. */
 bool os_start_thread(void (*body)(void *), void *argument, const char *name);
 /* Calls `visit` for each block of thread-local storage of the thread with that thread pointer, which is stopped or the

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <pthread.h>
 #include <sys/syscall.h>
+#include <sys/uio.h>
 #include <unistd.h>
 
 os_stack os_current_stack(void) {
@@ -44,6 +45,7 @@ struct dtv_entry {
  * pthread_setspecific's values is (bits, how often, offset). The first block lies in the struct itself. */
 extern unsigned int _thread_db_sizeof_pthread __attribute__((weak));
 extern unsigned int _thread_db_pthread_specific[3] __attribute__((weak));
+extern unsigned int _thread_db_pthread_tid[3] __attribute__((weak));
 #define SPECIFIC_BLOCK_BYTES (32 * 2 * sizeof(uintptr_t))
 #define MOST_SPECIFIC_BLOCKS 32
 #define USUAL_PTHREAD_BYTES 0x700u
@@ -87,6 +89,21 @@ void os_thread_local_blocks(const os_modules *modules, uintptr_t thread_pointer,
             if (blocks[i])
                 visit(context, blocks[i], blocks[i] + SPECIFIC_BLOCK_BYTES);
     }
+}
+
+bool os_thread_is_alive(uintptr_t thread_pointer, pid_t id) {
+    /* The kernel clears the id in libc's record when the thread ends; the memory can be gone, or another thread's, by then. */
+    if (_thread_db_pthread_tid == NULL)
+        return true;
+#if defined(__x86_64__)
+    uintptr_t control = thread_pointer;
+#else
+    uintptr_t control = thread_pointer - (&_thread_db_sizeof_pthread ? _thread_db_sizeof_pthread : USUAL_PTHREAD_BYTES);
+#endif
+    pid_t found = 0;
+    struct iovec here = {&found, sizeof found}, there = {(void *)(control + _thread_db_pthread_tid[2]), sizeof found};
+    ssize_t got = process_vm_readv(getpid(), &here, 1, &there, 1, 0);
+    return got == sizeof found ? found == id : errno != EFAULT;
 }
 
 struct start {

@@ -2,6 +2,7 @@
 # The models in docs/models: spin searches all that can happen in each, and finds nothing wrong; and finds each variant
 # that the model's head lists as wrong (` *   -DNAME ...`) to be wrong. Needs spin, which nothing else here does.
 #
+# labels: slow
 # not under: thread address undefined
 #
 #   test_models.sh [MODEL...]      default: docs/models/*.pml
