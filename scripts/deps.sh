@@ -21,7 +21,8 @@ libcmocka-dev | /usr/include/cmocka.h | the unit tests
 clang-14 | clang-14 | the second compiler
 clang-format-14 | clang-format-14 | checks the formatting
 pkg-config | pkg-config | the outside program of tests/install
-valgrind | valgrind | runs the tests marked for it'
+valgrind | valgrind | runs the tests marked for it
+spin | spin | checks the models of the protocols'
 tidy_set='
 clang-14 | clang-14 | the compilation that clang-tidy follows
 libcmocka-dev | /usr/include/cmocka.h | the unit tests are read too

@@ -65,6 +65,10 @@ static const struct {
     {"failfrom", COUNT, "that one and every later one fail"},
 };
 
+static bool is_signal(int knob) {
+    return strcmp(debug_knobs[knob].name, "stopsignal") == 0;
+}
+
 static void set_debug(int knob, int64_t value) {
     switch (knob) {
     case 0: knobs.trace = value != 0; break;
@@ -109,7 +113,8 @@ static void read_debug(const char *text) {
                                                    : !number(value, value_length, &got)) {
             complain("BURROWDEBUG", text, length,
                      debug_knobs[knob].form == BYTES ? "not a size such as 64MiB" : "not a number");
-        } else if (got < 0 || (debug_knobs[knob].form == FLAG && got > 1) || got > INT32_MAX * (int64_t)65536) {
+        } else if (got < 0 || (debug_knobs[knob].form == FLAG && got > 1) ||
+                   (debug_knobs[knob].form == COUNT && got > INT32_MAX) || (is_signal((int)knob) && got > SIGRTMAX)) {
             complain("BURROWDEBUG", text, length, "out of range");
         } else {
             set_debug((int)knob, got);

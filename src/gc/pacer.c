@@ -15,9 +15,9 @@ size_t pacer_goal(void) {
     return goal;
 }
 
-/* What the library holds besides objects: free pages with memory, tables, mark stacks. */
+/* What the library holds besides objects and their mark bytes. */
 static size_t overhead(void) {
-    return atomic_load(&heap.span_records) + atomic_load(&heap.used) / GRANULE_BYTES + mark_memory();
+    return atomic_load(&heap.span_records) + mark_memory();
 }
 
 void pacer_update(void) {
@@ -32,8 +32,9 @@ void pacer_update(void) {
     if (wanted < knobs.min_heap)
         wanted = knobs.min_heap;
     if (knobs.memory_limit < INT64_MAX) {
+        /* Each sixteen bytes of heap bring one of mark bytes. */
         size_t limit = (size_t)knobs.memory_limit, extra = overhead();
-        size_t room = limit > extra ? (limit - extra) / 100 * 97 : 0;
+        size_t room = limit > extra ? (limit - extra) / 17 * 16 / 100 * 97 : 0;
         if (wanted > room)
             wanted = room;
         size_t least = last_marked + last_marked / 20 + ((size_t)1 << 20);

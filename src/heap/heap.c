@@ -5,7 +5,6 @@
 #include <string.h>
 
 struct heap heap;
-struct heap_hooks heap_hooks;
 
 /* What each table has for one page of heap. */
 static const struct {

@@ -155,12 +155,6 @@ struct heap {
 };
 extern struct heap heap;
 
-/* What the heap asks of the floor above. */
-struct heap_hooks {
-    void (*collect_for_memory)(void); /* no address space or memory is left: collect, and give memory back */
-};
-extern struct heap_hooks heap_hooks;
-
 /* --- addresses --- */
 static inline size_t heap_offset(const void *address) {
     return (uintptr_t)address - heap.base;

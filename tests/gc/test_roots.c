@@ -3,8 +3,11 @@
 //
 // A PLACE is a function that a thread of its own runs: it takes the addresses of the trial's objects out of their
 // complemented form, puts them into the place, waits while the test collects, and clears the place. The objects are made by
-// a thread that has ended by then. Survival is asserted for every object, death for 98 of 100, since a word that happens to
+// a thread that has ended by then. Survival is asserted for every object, death for nearly all, since a word that happens to
 // look like an address may keep one.
+//
+// modes: plain verify=1
+// not under: thread address undefined
 #include "support.h"
 
 #include <dlfcn.h>
@@ -221,7 +224,7 @@ static void place_holds(const char *name, void (*place)(void), size_t count) {
         static const size_t sizes[] = {48, 200, 40000};
         size_t some = kind == 2 && count > 100 ? 100 : count;
         size_t dead = try_place(name, place, some, sizes[kind], kind == 1);
-        CHECK(dead * 100 >= some * 98 - 100, "%s: only %zu of %zu objects of %zu bytes died", name, dead, some,
+        CHECK(dead + some / 50 + 20 >= some, "%s: only %zu of %zu objects of %zu bytes died", name, dead, some,
               sizes[kind]);
     }
 }
