@@ -75,7 +75,7 @@ bw_arena *bw_arena_new(void) {
     size_t used = (sizeof *arena + 15) & ~(size_t)15;
     chunk->head = arena;
     arena->cur = (char *)arena + used;
-    arena->end = (char *)arena + chunk->span->object_bytes;
+    arena->end = (char *)arena + chunk->span->object_bytes - ARENA_UNUSED_BYTES;
     arena->last = chunk;
     arena->next_bytes = FIRST_CHUNK * 2;
     return arena;
@@ -101,14 +101,14 @@ void *bw_arena_alloc_bytes(bw_arena *arena, size_t size) {
         os_fatal("runtime: out of memory: cannot allocate %zu-byte block in an arena", size);
     if (rounded > (size_t)(arena->end - arena->cur)) {
         size_t header = (sizeof(struct chunk) + 15) & ~(size_t)15, bytes = arena->next_bytes;
-        if (bytes < rounded + header)
-            bytes = rounded + header;
+        if (bytes < rounded + header + ARENA_UNUSED_BYTES)
+            bytes = rounded + header + ARENA_UNUSED_BYTES;
         struct chunk *chunk = new_chunk(bytes);
         chunk->head = arena;
         arena->last->next = chunk;
         arena->last = chunk;
         arena->cur = (char *)chunk + header;
-        arena->end = (char *)chunk + chunk->span->object_bytes;
+        arena->end = (char *)chunk + chunk->span->object_bytes - ARENA_UNUSED_BYTES;
         if (arena->next_bytes < MOST_CHUNK)
             arena->next_bytes *= 2;
     }

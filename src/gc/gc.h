@@ -128,6 +128,9 @@ void mark_make_helpers(int wanted);  /* the world runs */
 void mark_forget_helpers(void);      /* after fork: there are none */
 size_t mark_memory(void);            /* bytes of mark stacks */
 
+/* The end of an arena's chunk stays unused, so that what follows the chunk is one past the end of nothing in it. */
+#define ARENA_UNUSED_BYTES GRANULE_BYTES
+
 /* --- memory.c --- */
 void *memory_allocate(struct thread *self, struct layout *layout, size_t bytes); /* INSIDE; does not return without */
 void *memory_allocate_arena(struct thread *self, struct layout *layout, size_t bytes, size_t align);

@@ -303,7 +303,7 @@ static uintptr_t resolve(struct view view, uintptr_t address) {
         if (index >= span->slots)
             return 0;
         object += index * span->object_bytes;
-    } else if (address - object >= span->object_bytes) {
+    } else if (address - object >= span->object_bytes - (span->state == SPAN_ARENA ? ARENA_UNUSED_BYTES : 0)) {
         return 0;
     }
     if (view.marks[(object - view.base) >> GRANULE_SHIFT] == MARK_NONE)
@@ -718,7 +718,10 @@ static void help(void *argument) {
         } else {
             os_lock_acquire(&shared.lock);
             shared.joined--;
+            if (atomic_load(&shared.idle) == shared.joined)
+                shared.open = false; /* the others waited for this one only */
             os_lock_release(&shared.lock);
+            tell();
         }
         atomic_fetch_add(&helper_ns, os_thread_cpu_ns() - start);
         atomic_fetch_sub(&helping, 1);

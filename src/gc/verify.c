@@ -54,7 +54,7 @@ static uintptr_t find(uintptr_t address, struct span **found) {
         if (index >= span->slots)
             return 0;
         object += index * span->object_bytes;
-    } else if (address - span->base >= span->object_bytes) {
+    } else if (address - span->base >= span->object_bytes - (span->state == SPAN_ARENA ? ARENA_UNUSED_BYTES : 0)) {
         return 0;
     }
     *found = span;

@@ -1150,12 +1150,13 @@ static void test_misuse(void **state) {
 int main(int argc, char **argv) {
     child_main(argc, argv, children, COUNT_OF(children));
     const struct CMUnitTest tests[] = {
+        // First: what an earlier test made can live on through a stale word and be cleaned up in a later one.
+        cmocka_unit_test(test_several_cleanups),
         cmocka_unit_test(test_finalizer_runs_once),
         cmocka_unit_test(test_finalizers_in_order),
         cmocka_unit_test(test_resurrection),
         cmocka_unit_test(test_cycles_are_not_collected),
         cmocka_unit_test(test_finalizers_work),
-        cmocka_unit_test(test_several_cleanups),
         cmocka_unit_test(test_cleanup_argument),
         cmocka_unit_test(test_cleanup_after_finalizer),
         cmocka_unit_test(test_freed_object_is_cleaned_up),

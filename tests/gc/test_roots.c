@@ -605,7 +605,8 @@ static void test_kept_registers(void **state) {
                 dead += try_place(holding_names[holding_number], in_a_kept_register, 1, 64, false);
         }
     way = WAIT_SEMAPHORE;
-    assert_true(dead * 10 >= trials * 9);
+    if (!UNDER_SANITIZER) // whose own frames keep copies
+        assert_true(dead * 10 >= trials * 9);
 }
 
 static void collect_with_argument(void *unused) {
@@ -724,7 +725,7 @@ static void test_all_registers(void **state) {
 
 enum interrupted { IN_LOOP, IN_PAUSE, IN_SEMAPHORE, IN_BLOCKING, IN_REGISTER, INTERRUPTED };
 static const char *const interrupted_names[] = {"a loop", "pause", "sem_wait", "bw_blocking", "a loop with a register"};
-static atomic_int handler_done;
+static atomic_int handler_done, interruptible;
 static size_t handler_count;
 
 // Takes the addresses into its own frame.
@@ -760,6 +761,7 @@ static void *be_interrupted(void *argument) {
         stack.ss_sp = mmap(NULL, stack.ss_size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
         CHECK(sigaltstack(&stack, NULL) == 0);
     }
+    atomic_store(&interruptible, 1);
     switch (how->in) {
     case IN_PAUSE:
         while (!atomic_load(&handler_done))
@@ -799,6 +801,7 @@ static void interrupt_and_collect(struct handled how, size_t count) {
     handler_count = of_handler;
     atomic_store(&released, 0);
     atomic_store(&handler_done, 0);
+    atomic_store(&interruptible, 0);
     spin_control[0] = spin_control[1] = 0;
     struct sigaction action = {.sa_handler = holding_handler, .sa_flags = how.alternate ? SA_ONSTACK : 0};
     CHECK(sigaction(SIGUSR1, &action, NULL) == 0);
@@ -807,8 +810,9 @@ static void interrupt_and_collect(struct handled how, size_t count) {
     if (how.in == IN_REGISTER)
         while (spin_control[1] == 0)
             sched_yield();
-    else
-        sleep_ms(5);
+    while (!atomic_load(&interruptible))
+        sched_yield();
+    sleep_ms(2);
     CHECK(pthread_kill(thread, SIGUSR1) == 0);
     wait_semaphore(&held);
     size_t alive = collect_and_count();
