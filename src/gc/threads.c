@@ -3,7 +3,6 @@
 
 #include "../os/os_interpose.h"
 
-#include <limits.h>
 #include <pthread.h>
 #include <string.h>
 
@@ -279,7 +278,7 @@ static void thread_ended(void *record) {
     struct thread *self = record;
     if (self != thread_current)
         return;
-    if (++self->destructor_rounds < PTHREAD_DESTRUCTOR_ITERATIONS) {
+    if (++self->destructor_rounds < OS_DESTRUCTOR_ROUNDS) {
         pthread_setspecific(end_key, self);
         return;
     }

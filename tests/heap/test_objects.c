@@ -1,6 +1,8 @@
 // Single objects: sizes, alignment, zeroed memory, bw_realloc, bw_free and its misuse, the end of memory, and what a
 // type's description keeps alive and prints.
 //
+// modes: plain
+// not under: thread address undefined
 #include "support.h"
 
 #include <malloc.h>

@@ -4,7 +4,9 @@
 //
 // timeout: 300
 // labels: slow
-// modes: plain verify=1 poison=1,gcstress=200
+//
+// modes: plain
+// not under: thread address undefined
 #include "support.h"
 
 static struct outcome outcome;
