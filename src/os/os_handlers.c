@@ -14,12 +14,15 @@
 extern int __interceptor_sigaction(int, const struct sigaction *, struct sigaction *) __attribute__((weak));
 
 static int real_sigaction(int number, const struct sigaction *action, struct sigaction *before) {
-    static int (*next)(int, const struct sigaction *, struct sigaction *);
+    static int (*_Atomic next)(int, const struct sigaction *, struct sigaction *);
     if (__interceptor_sigaction)
         return __interceptor_sigaction(number, action, before);
-    if (next == NULL)
-        next = (int (*)(int, const struct sigaction *, struct sigaction *))os_next("sigaction");
-    return next(number, action, before);
+    int (*found)(int, const struct sigaction *, struct sigaction *) = atomic_load_explicit(&next, memory_order_relaxed);
+    if (found == NULL) {
+        found = (int (*)(int, const struct sigaction *, struct sigaction *))os_next("sigaction");
+        atomic_store_explicit(&next, found, memory_order_relaxed);
+    }
+    return found(number, action, before);
 }
 
 /* The program's handlers. A handler is written before the kernel is told to call ours, and read only in ours. */

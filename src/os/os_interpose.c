@@ -14,12 +14,16 @@
 #include <sys/select.h>
 #include <threads.h>
 
+/* Several threads may look for it at once, and all find the same. */
 #define NEXT(function)                                                                                                 \
     ({                                                                                                                 \
-        static __typeof__(&function) next_;                                                                            \
-        if (next_ == NULL)                                                                                             \
-            next_ = (__typeof__(&function))os_next(#function);                                                         \
-        next_;                                                                                                         \
+        static _Atomic(__typeof__(&function)) next_;                                                                   \
+        __typeof__(&function) found_ = atomic_load_explicit(&next_, memory_order_relaxed);                             \
+        if (found_ == NULL) {                                                                                          \
+            found_ = (__typeof__(&function))os_next(#function);                                                        \
+            atomic_store_explicit(&next_, found_, memory_order_relaxed);                                               \
+        }                                                                                                              \
+        found_;                                                                                                        \
     })
 
 void *os_next(const char *name) {
@@ -172,12 +176,15 @@ void os_watch_fork(void) {
 #define JUMP(name)                                                                                                     \
     extern void __interceptor_##name(struct __jmp_buf_tag[1], int) __attribute__((weak, noreturn));                    \
     __attribute__((visibility("default"), noreturn)) void name(struct __jmp_buf_tag environment[1], int value) {       \
-        static void (*next)(struct __jmp_buf_tag *, int);                                                              \
+        static void (*_Atomic next)(struct __jmp_buf_tag *, int);                                                      \
         os_thread_hooks_table.jumped();                                                                                \
-        if (next == NULL)                                                                                              \
-            next =                                                                                                     \
+        void (*found)(struct __jmp_buf_tag *, int) = atomic_load_explicit(&next, memory_order_relaxed);                \
+        if (found == NULL) {                                                                                           \
+            found =                                                                                                    \
                 __interceptor_##name ? __interceptor_##name : (void (*)(struct __jmp_buf_tag *, int))os_next(#name);   \
-        next(environment, value);                                                                                      \
+            atomic_store_explicit(&next, found, memory_order_relaxed);                                                 \
+        }                                                                                                              \
+        found(environment, value);                                                                                     \
         __builtin_unreachable();                                                                                       \
     }
 
