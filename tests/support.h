@@ -131,8 +131,18 @@ static UNUSED NOINLINE void clear_stack(void) {
         room[i] = 0;
 }
 
-/* Drops what the calling function has left in registers that calls preserve. */
+/* FORGET_REGISTERS drops what the calling function has left in registers that calls preserve, FORGET_SCRATCH what is left
+ * in the others: a function that wants its stack aligned pushes any of them. */
 #if defined(__x86_64__)
+#define FORGET_SCRATCH()                                                                                               \
+    __asm__ volatile("xorl %%eax, %%eax\n xorl %%ecx, %%ecx\n xorl %%edx, %%edx\n xorl %%esi, %%esi\n"                 \
+                     "xorl %%edi, %%edi\n xorl %%r8d, %%r8d\n xorl %%r9d, %%r9d\n xorl %%r10d, %%r10d\n"               \
+                     "xorl %%r11d, %%r11d\n"                                                                           \
+                     "pxor %%xmm0, %%xmm0\n pxor %%xmm1, %%xmm1\n pxor %%xmm2, %%xmm2\n pxor %%xmm3, %%xmm3"           \
+                     :                                                                                                 \
+                     :                                                                                                 \
+                     : "rax", "rcx", "rdx", "rsi", "rdi", "r8", "r9", "r10", "r11", "xmm0", "xmm1", "xmm2", "xmm3",    \
+                       "memory")
 #define FORGET_REGISTERS()                                                                                             \
     __asm__ volatile("xorl %%ebx, %%ebx\n xorl %%r12d, %%r12d\n xorl %%r13d, %%r13d\n"                                 \
                      "xorl %%r14d, %%r14d\n xorl %%r15d, %%r15d"                                                       \
@@ -140,11 +150,13 @@ static UNUSED NOINLINE void clear_stack(void) {
                      :                                                                                                 \
                      : "rbx", "r12", "r13", "r14", "r15", "memory")
 #else
+#define FORGET_SCRATCH() __asm__ volatile("" : : : "memory")
 #define FORGET_REGISTERS() __asm__ volatile("" : : : "memory")
 #endif
 
 static UNUSED NOINLINE void clear_and_collect(void) {
     clear_stack();
+    FORGET_SCRATCH();
     bw_gc();
 }
 
@@ -152,6 +164,7 @@ static UNUSED NOINLINE void clear_and_collect(void) {
 #define collect_clean()                                                                                                \
     do {                                                                                                               \
         FORGET_REGISTERS();                                                                                            \
+        FORGET_SCRATCH();                                                                                              \
         clear_and_collect();                                                                                           \
     } while (0)
 

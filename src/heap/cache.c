@@ -222,7 +222,7 @@ static bool take_run(struct cache *cache, struct run_private *private_part, bw__
         cache->unreported = 0;
     }
     run->cur = start;
-    run->end = start + bytes;
+    __atomic_store_n(&run->end, start + bytes, __ATOMIC_RELEASE); /* after cur: see set_aside */
     atomic_store(&span->run, run);
     return true;
 }

@@ -117,16 +117,18 @@ size_t heap_object_bytes(const struct span *span) {
     return span->object_bytes;
 }
 
-/* A slot that a thread has set aside and not handed out. Another thread moves run->cur meanwhile; an object that was
- * handed out, which is what callers ask for, lies before it for good. */
+/* A slot that a thread has set aside and not handed out. Another thread moves run->cur meanwhile, and takes the next run,
+ * of this span or another. An object that was handed out, which is what callers ask for, is never taken for set aside:
+ * it lies before `cur` from then on, in each run that this span gives. `end` is read before `cur` since take_run writes
+ * it after: so a new end never meets an old cur, with other threads' objects between the two. A cur outside the span is
+ * of a run that has gone on. */
 __attribute__((no_sanitize("thread"))) static bool set_aside(const struct span *span, uintptr_t object) {
     const bw__run *run = atomic_load(&span->run);
     if (run == NULL)
         return false;
-    bool inside = object >= (uintptr_t) * (char *const volatile *)&run->cur &&
-                  object < (uintptr_t) * (char *const volatile *)&run->end;
-    /* The run can have gone on to another span in between; it leaves this one first. */
-    return inside && atomic_load(&span->run) == run;
+    uintptr_t end = (uintptr_t)__atomic_load_n(&run->end, __ATOMIC_ACQUIRE);
+    uintptr_t cur = (uintptr_t)__atomic_load_n(&run->cur, __ATOMIC_RELAXED);
+    return cur >= span->base && object >= cur && object < end && end <= span->base + (span->pages << PAGE_SHIFT);
 }
 
 uintptr_t heap_object_of(const void *address, struct span **found) {
