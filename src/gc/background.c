@@ -19,7 +19,7 @@ static bool go_on(void) {
 }
 
 static size_t bytes_to_keep(void) {
-    size_t goal = pacer_goal(), in_use = atomic_load(&heap.used) - (atomic_load(&heap.free_pages) << PAGE_SHIFT);
+    size_t goal = pacer_goal(), in_use = heap_committed() - (atomic_load(&heap.free_pages) << PAGE_SHIFT);
     if (goal > SIZE_MAX / 4)
         return SIZE_MAX; /* no collection is to come: nothing is known */
     size_t wanted = goal + goal / 10;

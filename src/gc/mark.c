@@ -17,7 +17,6 @@
 #include <string.h>
 
 #define SEGMENT_ITEMS 4094
-#define RING 16u
 #define PIECE_WORDS 512     /* of a range, at once */
 #define SHARE_INTERVAL 256u /* objects between two looks at whether somebody is idle */
 #define SHARED_RANGE_WORDS 4096
@@ -42,7 +41,7 @@ struct marker {
     size_t range_count, range_capacity;
     size_t bytes;
     uint64_t processor_ns;
-    uint32_t countdown;
+    size_t looked; /* at so many objects since this marker last looked whether another is idle */
 };
 
 uint8_t mark_live;
@@ -224,13 +223,20 @@ static inline struct view view_now(void) {
         mark_live, (MARK_A | MARK_B | MARK_NEW) & (uint8_t)~mark_live};
 }
 
+/* Can this address, between the heap's base and its end, be one past the end of an object? Most words that are meant to
+ * refer to an object's first byte are that of its neighbour as well. */
+static bool ends_object(struct view view, uintptr_t address) {
+    return (address & (GRANULE_BYTES - 1)) == 0 && address != view.base &&
+           !view.scans[view.page_layout[(address - 1 - view.base) >> PAGE_SHIFT]].spare;
+}
+
 static void push_words(struct marker *marker, struct view view, uintptr_t lo, uintptr_t hi, bool one_past) {
     for (const uintptr_t *word = (const uintptr_t *)lo; word < (const uintptr_t *)hi;) {
         const uintptr_t *stop = word + PIECE_WORDS < (const uintptr_t *)hi ? word + PIECE_WORDS : (const uintptr_t *)hi;
         if (!room_for(marker, PIECE_WORDS * 2)) {
             for (; word < stop; word++) {
                 overflow(*word);
-                if (one_past)
+                if (one_past && *word - view.base <= view.used && ends_object(view, *word))
                     overflow(*word - 1);
             }
             continue;
@@ -242,7 +248,7 @@ static void push_words(struct marker *marker, struct view view, uintptr_t lo, ui
                 /* The heap's own end is one past an object's, and its base past none. */
                 if (value - view.base < view.used)
                     *top++ = value;
-                if (one_past && (value & (GRANULE_BYTES - 1)) == 0 && value != view.base)
+                if (one_past && ends_object(view, value))
                     *top++ = value - 1;
             }
         }
@@ -369,82 +375,78 @@ bool mark_take_watched(uintptr_t *object) {
 static bool more_work(struct marker *marker, struct view view);
 
 #define PAGE_WORDS (PAGE_BYTES / sizeof(void *))
+#define PAGE_GRANULES (PAGE_BYTES / GRANULE_BYTES)
 
-/* Marks `object`, of a small layout with a bit map, and, from page to page the unit of locality, everything that it reaches
- * without leaving its page: references within the page make their target's byte MARK_GREY instead of going on the
- * stack, and the page is gone through downwards from the highest grey object to the lowest, since what is built bottom-up
- * has its children below it; references upwards make another pass. Structures in the order of their allocation so
- * cost a few instructions an object and no stack traffic; where references lead elsewhere nothing is lost. Another
- * marker in the same page may look at an object twice, never leave one out: who writes MARK_GREY comes by again.
+/* Looks at `object`, of a small layout with a bit map, which has the live byte, and at everything that it reaches without
+ * leaving its page: what is found within the page goes on a stack of its own, in the first-level cache, and is looked at
+ * at once, since its memory and its mark byte are near; references elsewhere go on the marker's stack. Structures in the
+ * order of their allocation so cost a few instructions an object, whichever way their references point.
  *
- * There is room on the stack for every word of a page: `top` needs no check. `bits` is the layout's map; for the common ones
- * there are copies in which it is a constant. */
+ * An object gets on the page's stack when this marker changes its byte, so at most once: the stack has room for all.
+ * There is room on the marker's stack for every word of a page: `top` needs no check. `bits` is the layout's map; for
+ * the common ones there are copies in which it is a constant. */
 struct page_scan {
     uintptr_t page;
     uint8_t *marks;
     uintptr_t *top;
-    size_t at;             /* granule of the page */
-    size_t low;            /* the lowest grey one below it, or itself */
-    size_t high, high_low; /* the highest and lowest grey ones above it; 0: none */
+    uintptr_t *found; /* the end of the page's stack: references to objects to look at */
 };
 
-static inline __attribute__((always_inline)) void visit_field(struct page_scan *scan, const struct view *view,
+/* True: the field refers to an object of the page that has got the live byte just now. */
+static inline __attribute__((always_inline)) bool visit_field(struct page_scan *scan, const struct view *view,
                                                               uintptr_t field) {
-    if (field == 0)
-        return;
     uintptr_t distance = field - scan->page;
-    if (__builtin_expect(distance < PAGE_BYTES, 1)) {
-        size_t to = distance >> GRANULE_SHIFT;
-        uint8_t was = scan->marks[to];
+    if (distance < PAGE_BYTES) {
+        uint8_t *byte = &scan->marks[distance >> GRANULE_SHIFT], was = *byte;
         if (__builtin_expect(was & view->white, 1)) {
-            scan->marks[to] = MARK_GREY;
-            if (__builtin_expect(to < scan->at, 1)) {
-                scan->low = to < scan->low ? to : scan->low;
-            } else {
-                scan->high_low = to < scan->high_low || scan->high == 0 ? to : scan->high_low;
-                scan->high = to > scan->high ? to : scan->high;
-            }
-        } else if (!(was & (view->live | MARK_GREY))) {
-            *scan->top++ = field; /* the middle of an object, or watched */
+            *byte = view->live;
+            return true;
         }
-    } else if (field - view->base < view->used) {
-        *scan->top++ = field;
+        if (__builtin_expect(!(was & view->live), 0))
+            *scan->top++ = field; /* the middle of an object, or watched */
+    } else {
+        *scan->top = field;
+        scan->top += field - view->base < view->used;
     }
+    return false;
 }
 
 static inline __attribute__((always_inline)) uintptr_t *
 scan_page(struct marker *marker, const struct view view, uintptr_t object, uint32_t slot_words, const uint64_t bits) {
-    const size_t stride = slot_words / (GRANULE_BYTES / sizeof(void *));
-    struct page_scan scan = {.page = object & ~(uintptr_t)(PAGE_BYTES - 1), .top = marker->top};
+    uintptr_t found[PAGE_GRANULES];
+    struct page_scan scan = {.page = object & ~(uintptr_t)(PAGE_BYTES - 1), .top = marker->top, .found = found};
     size_t objects = 0;
     scan.marks = &view.marks[(scan.page - view.base) >> GRANULE_SHIFT];
-    scan.at = scan.low = (object - scan.page) >> GRANULE_SHIFT;
     for (;;) {
-        const uintptr_t *fields = (const uintptr_t *)(scan.page + (scan.at << GRANULE_SHIFT));
-        scan.marks[scan.at] = view.live;
+        const uintptr_t *fields = (const uintptr_t *)(object & ~(uintptr_t)(GRANULE_BYTES - 1));
         objects++;
+        /* What the last field refers to is looked at next, without a detour by the stack. */
         if (bits == 1) {
-            visit_field(&scan, &view, fields[0]);
+            object = fields[0];
+            if (visit_field(&scan, &view, object))
+                continue;
         } else if (bits == 3) {
-            visit_field(&scan, &view, fields[0]);
-            visit_field(&scan, &view, fields[1]);
-        } else {
-            for (uint64_t left = bits; left; left &= left - 1)
-                visit_field(&scan, &view, fields[__builtin_ctzl(left)]);
-        }
-        do {
-            if (scan.at >= scan.low + stride) {
-                scan.at -= stride;
-            } else if (scan.high != 0) {
-                scan.at = scan.high;
-                scan.low = scan.high_low;
-                scan.high = 0;
-            } else {
-                marker->bytes += objects * slot_words * sizeof(void *);
-                return scan.top;
+            uintptr_t first = fields[0];
+            object = fields[1];
+            if (visit_field(&scan, &view, first))
+                *scan.found++ = first;
+            if (visit_field(&scan, &view, object)) {
+                __builtin_prefetch((const char *)object - 256);
+                continue;
             }
-        } while (scan.marks[scan.at] != MARK_GREY);
+        } else {
+            for (uint64_t left = bits; left; left &= left - 1) {
+                object = fields[__builtin_ctzl(left)];
+                if (visit_field(&scan, &view, object))
+                    *scan.found++ = object;
+            }
+        }
+        if (scan.found == found)
+            break;
+        object = *--scan.found;
     }
+    marker->bytes += objects * slot_words * sizeof(void *);
+    return scan.top;
 }
 
 /* Lists, trees of two children, everything else. */
@@ -467,109 +469,116 @@ static BW__COLD void drop_marked(struct view view, uintptr_t object) {
     atomic_store(&shared.overflowed, true);
 }
 
-/* A claimed object: it has the live byte and holds references. */
-static inline void look_at(struct marker *marker, const struct view *view, uintptr_t object) {
-    uint32_t number = view->page_layout[(object - view->base) >> PAGE_SHIFT];
-    const struct scan *scan = &view->scans[number];
-    if (!room_for(marker, PAGE_WORDS)) {
-        drop_marked(*view, object);
+/* --- the pipeline --- */
+
+#define BATCH 32 /* addresses or objects that are on their way into the cache at a time */
+
+struct claimed { /* an object that this marker gave the live byte, to be looked at */
+    uintptr_t object;
+    uint32_t layout;
+};
+
+static inline void look_at(struct marker *marker, const struct view *view, struct claimed claimed) {
+    const struct scan *scan = &view->scans[claimed.layout];
+    if (__builtin_expect(!room_for(marker, PAGE_WORDS), 0)) {
+        drop_marked(*view, claimed.object);
     } else if (__builtin_expect(scan->kind == SCAN_BITS && scan->slot_words != 0, 1)) {
         if (scan->bits == 3)
-            marker->top = scan_page_two(marker, view, object, scan->slot_words);
+            marker->top = scan_page_two(marker, view, claimed.object, scan->slot_words);
         else if (scan->bits == 1)
-            marker->top = scan_page_one(marker, view, object, scan->slot_words);
+            marker->top = scan_page_one(marker, view, claimed.object, scan->slot_words);
         else
-            marker->top = scan_page_any(marker, view, object, scan->slot_words, scan->bits);
+            marker->top = scan_page_any(marker, view, claimed.object, scan->slot_words, scan->bits);
     } else {
         marker->bytes += scan->slot_words * sizeof(void *);
-        push_object(marker, *view, object, number);
-    }
-    if (__builtin_expect(--marker->countdown == 0, 0)) {
-        marker->countdown = SHARE_INTERVAL;
-        if (atomic_load_explicit(&shared.idle, memory_order_relaxed) > 0)
-            share(marker);
+        push_object(marker, *view, claimed.object, claimed.layout);
     }
 }
 
-/* Gives the object at an address the live byte; the object, or 0 if it has it already, there is none, or it holds no
- * references. */
-static inline uintptr_t claim(struct marker *marker, const struct view *view, uintptr_t address) {
-    size_t offset = address - view->base;
-    uint8_t *byte = &view->marks[offset >> GRANULE_SHIFT];
-    uint8_t was = *byte;
-    if (!(was & view->white)) {
-        if (was & (view->live | MARK_GREY))
-            return 0;
-        address = resolve(*view, address);
-        if (address == 0)
-            return 0;
-        offset = address - view->base;
-        byte = &view->marks[offset >> GRANULE_SHIFT];
-        was = *byte;
-        if (was & (view->live | MARK_GREY))
-            return 0;
-        if (was == MARK_WATCHED)
-            watched_marked(address);
-    }
-    *byte = view->live;
-    const struct scan *scan = &view->scans[view->page_layout[offset >> PAGE_SHIFT]];
-    if (scan->kind == SCAN_NONE && scan->slot_words != 0) {
-        marker->bytes += scan->slot_words * sizeof(void *);
+/* The object of an address that is not in an object's first granule, or whose object is watched: its first byte, with
+ * the live byte written; 0 if it had that already, or there is none. */
+static BW__COLD uintptr_t claim_otherwise(const struct view *view, uintptr_t address) {
+    address = resolve(*view, address);
+    if (address == 0)
         return 0;
-    }
-    return address & ~(uintptr_t)(GRANULE_BYTES - 1);
+    uint8_t *byte = &view->marks[(address - view->base) >> GRANULE_SHIFT], was = *byte;
+    if (was & view->live)
+        return 0;
+    if (was == MARK_WATCHED)
+        watched_marked(address);
+    *byte = view->live;
+    return address;
 }
 
-/* Two rings, so that nothing waits for memory: an address passes the first while its mark byte arrives, and, if that is
- * the first time, the second while the object does. */
+/* Gives the objects at `count` addresses the live byte; those that did not have it and hold references are put into
+ * `objects`, and their memory is asked for. How many. Whether an address is the first to reach its object nobody can
+ * foretell, so that the common case has no branch on it. */
+static inline size_t claim(struct marker *marker, const struct view *view, const uintptr_t *addresses, size_t count,
+                           struct claimed *objects) {
+    uint8_t elsewhere;
+    size_t fresh = 0, kept = 0;
+    for (size_t i = 0; i < count; i++) {
+        uintptr_t address = addresses[i] & ~(uintptr_t)(GRANULE_BYTES - 1);
+        uint8_t *byte = &view->marks[(address - view->base) >> GRANULE_SHIFT], was = *byte;
+        if (__builtin_expect(!(was & (view->white | view->live)), 0)) {
+            address = claim_otherwise(view, address);
+            if (address == 0)
+                continue;
+            objects[fresh++].object = address;
+            continue;
+        }
+        bool white = was & view->white;
+        byte = white ? byte : &elsewhere;
+        *byte = view->live;
+        objects[fresh].object = address;
+        fresh += white;
+    }
+    for (size_t i = 0; i < fresh; i++) {
+        uintptr_t object = objects[i].object;
+        uint32_t layout = view->page_layout[(object - view->base) >> PAGE_SHIFT];
+        const struct scan *scan = &view->scans[layout];
+        if (scan->kind == SCAN_NONE && scan->slot_words != 0) {
+            marker->bytes += scan->slot_words * sizeof(void *);
+            continue;
+        }
+        __builtin_prefetch((const void *)object);
+        objects[kept++] = (struct claimed){object, layout};
+    }
+    return kept;
+}
+
+/* An address passes three stages, a batch of them at each: taken off the stack, and its mark byte asked for; claimed,
+ * and its object asked for; looked at. In each round every batch moves on by one, so that neither the mark byte nor
+ * the object is waited for. */
 static void drain(struct marker *marker) {
     const struct view view = view_now();
-    uintptr_t marks_ring[RING] = {0}, objects_ring[RING] = {0};
-    unsigned marks_at = 0, objects_at = 0, marks_waiting = 0, objects_waiting = 0;
-    for (;;) {
-        uintptr_t value;
-        if (__builtin_expect(marker->top > marker->segment->items, 1)) {
-            uintptr_t next = *--marker->top;
-            __builtin_prefetch(&view.marks[(next - view.base) >> GRANULE_SHIFT], 1);
-            value = marks_ring[marks_at];
-            marks_ring[marks_at] = next;
-            marks_at = (marks_at + 1) % RING;
-            if (value == 0) {
-                marks_waiting++;
-                continue;
-            }
-        } else if (marks_waiting > 0) {
-            value = marks_ring[marks_at];
-            marks_ring[marks_at] = 0;
-            marks_at = (marks_at + 1) % RING;
-            if (value == 0)
-                continue;
-            marks_waiting--;
-        } else if (objects_waiting > 0) {
-            value = objects_ring[objects_at];
-            objects_ring[objects_at] = 0;
-            objects_at = (objects_at + 1) % RING;
-            if (value != 0) {
-                objects_waiting--;
-                look_at(marker, &view, value);
-            }
+    uintptr_t addresses[BATCH];
+    struct claimed claimed[2][BATCH];
+    size_t address_count = 0, claimed_count[2] = {0, 0};
+    for (unsigned turn = 0;; turn ^= 1) {
+        claimed_count[turn] = claim(marker, &view, addresses, address_count, claimed[turn]);
+        size_t there = (size_t)(marker->top - marker->segment->items);
+        address_count = there < BATCH ? there : BATCH;
+        if (address_count == 0 && claimed_count[0] + claimed_count[1] == 0) {
+            if (!more_work(marker, view))
+                return;
             continue;
-        } else if (more_work(marker, view)) {
-            continue;
-        } else {
-            return;
         }
-        uintptr_t object = claim(marker, &view, value);
-        if (object == 0)
-            continue;
-        __builtin_prefetch((const void *)object);
-        value = objects_ring[objects_at];
-        objects_ring[objects_at] = object;
-        objects_at = (objects_at + 1) % RING;
-        if (value == 0)
-            objects_waiting++;
-        else
-            look_at(marker, &view, value);
+        for (size_t i = 0; i < address_count; i++) {
+            addresses[i] = *--marker->top;
+            __builtin_prefetch(&view.marks[(addresses[i] - view.base) >> GRANULE_SHIFT], 1);
+        }
+        const struct claimed *before = claimed[turn ^ 1];
+        size_t before_count = claimed_count[turn ^ 1];
+        for (size_t i = 0; i < before_count; i++)
+            look_at(marker, &view, before[i]);
+        claimed_count[turn ^ 1] = 0;
+        marker->looked += before_count;
+        if (__builtin_expect(marker->looked >= SHARE_INTERVAL, 0)) {
+            marker->looked = 0;
+            if (atomic_load_explicit(&shared.idle, memory_order_relaxed) > 0)
+                share(marker);
+        }
     }
 }
 
@@ -674,7 +683,7 @@ static bool marker_ready(struct marker *marker) {
     if (marker->range_capacity == 0 && !grow_ranges(&marker->ranges, &marker->range_capacity))
         return false;
     marker->bytes = 0;
-    marker->countdown = SHARE_INTERVAL;
+    marker->looked = 0;
     return true;
 }
 

@@ -17,7 +17,7 @@ static void collect_if_due(struct thread *self) {
 
 static BW__COLD void out_of_memory(size_t bytes) {
     os_fatal("runtime: out of memory: cannot allocate %zu-byte block (%zu in use)", bytes,
-             (atomic_load(&heap.used) >> PAGE_SHIFT << PAGE_SHIFT) - (atomic_load(&heap.free_pages) << PAGE_SHIFT));
+             heap_committed() - (atomic_load(&heap.free_pages) << PAGE_SHIFT));
 }
 
 /* Everything that a collection and a complete sweep can find. */

@@ -92,7 +92,8 @@ static void reach_words(uintptr_t lo, uintptr_t hi, uint32_t parent, bool one_pa
     for (const uintptr_t *word = (const uintptr_t *)lo; word < (const uintptr_t *)hi; word++) {
         v.word = word;
         reach(*word, parent);
-        if (one_past && (*word & (GRANULE_BYTES - 1)) == 0)
+        struct span *span;
+        if (one_past && (*word & (GRANULE_BYTES - 1)) == 0 && find(*word - 1, &span) != 0 && !span->layout->spare)
             reach(*word - 1, parent);
     }
 }

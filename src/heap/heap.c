@@ -74,6 +74,8 @@ void heap_make(void) {
 
 bool heap_grow(size_t bytes, uintptr_t *from, size_t *got) {
     size_t used = atomic_load(&heap.used);
+    if (used == 0 && bytes <= SIZE_MAX - HEAP_BEGIN)
+        bytes += HEAP_BEGIN;
     size_t step = used / 16 > ((size_t)1 << 20) ? used / 16 : (size_t)1 << 20;
     if (step > (size_t)256 << 20)
         step = (size_t)256 << 20;
@@ -101,15 +103,15 @@ bool heap_grow(size_t bytes, uintptr_t *from, size_t *got) {
             heap.tables_used[i] = end;
         }
     }
-    if (!os_commit((void *)(heap.base + used), step))
+    size_t end = used + step, begin = used > HEAP_BEGIN ? used : HEAP_BEGIN;
+    if (!os_commit((void *)(heap.base + begin), end - begin))
         return false;
-    /* The first pages stay small, so that a program with few objects stays small. */
-    size_t small = used < OS_HUGE_PAGE ? OS_HUGE_PAGE - used : 0;
-    if (step > small)
-        os_want_huge_pages((void *)(heap.base + used + small), step - small);
-    *from = heap.base + used;
-    *got = step;
-    atomic_store(&heap.used, used + step);
+    size_t huge = begin > OS_HUGE_PAGE ? begin : OS_HUGE_PAGE;
+    if (end > huge)
+        os_want_huge_pages((void *)(heap.base + huge), end - huge);
+    *from = heap.base + begin;
+    *got = end - begin;
+    atomic_store(&heap.used, end);
     return true;
 }
 

@@ -18,8 +18,7 @@
  *     heap.live     found alive by the last collection, or handed to a thread before it
  *     the other of MARK_A and MARK_B: allocated before the last collection and found dead; not swept yet
  *
- *     MARK_GREY     reached; the marker that wrote this has yet to look at it (mark.c)
- *     MARK_WATCHED  not reached yet, the key of a weak map (weakmap.c)
+ *     MARK_WATCHED  while marking:  not reached yet, the key of a weak map (weakmap.c)
  *
  * so that one load tells whether an address is in the first granule of an object, and marking is one byte store without an atomic instruction
  * (two markers may mark the same object at once: both scan it, which is harmless). `heap.live` changes between MARK_A
@@ -45,8 +44,8 @@
 #define GRANULE_BYTES ((size_t)1 << GRANULE_SHIFT)
 #define CHUNK_BYTES ((size_t)8192) /* zeroed and handed to a thread at once: fits the first-level cache */
 
-/* A bit each, so that one test tells whether a byte is one of several. The last two occur while marking only. */
-enum mark_byte { MARK_NONE = 0, MARK_A = 1, MARK_B = 2, MARK_NEW = 4, MARK_GREY = 8, MARK_WATCHED = 16 };
+/* A bit each, so that one test tells whether a byte is one of several. The last occurs while marking only. */
+enum mark_byte { MARK_NONE = 0, MARK_A = 1, MARK_B = 2, MARK_NEW = 4, MARK_WATCHED = 8 };
 
 /* How an object's words are searched for pointers. */
 enum scan_kind {
@@ -62,6 +61,7 @@ struct scan {
     uint64_t bits;
     uint32_t slot_words; /* 0: a large object, ask the span */
     uint8_t kind;
+    bool spare; /* of the layout */
 };
 
 enum ledger_kind { KIND_STRUCT, KIND_SLICE, KIND_MAP, KIND_CHANNEL, KIND_INTERFACE, KIND_COUNT };
@@ -85,6 +85,7 @@ struct layout {
     uint8_t kind;        /* enum ledger_kind */
     uint8_t safe;        /* enum ledger_safe */
     bool by_make;        /* counted as make, not new */
+    bool spare;          /* its objects end before their slots do: the next slot's address is one past none of them */
     bool counts_inside;  /* the ledger counts what is in its spans, not the spans: arenas */
     const char *name;    /* of what is in it, for messages; NULL: untyped */
     uint32_t element_words;
@@ -130,11 +131,17 @@ struct __attribute__((aligned(64))) span { /* threads that own neighbours share 
 };
 #define SWEEPING UINT32_MAX
 
+/* The heap's first object lies this far from its base, for two reasons: heap.base is a word of the library's static data,
+ * and would keep an object there; and a program with few objects stays small if its heap begins with 256 KiB of small
+ * pages, while whoever needs more comes to huge pages soon (first use of a small page costs some twenty times as much a
+ * byte). */
+#define HEAP_BEGIN (OS_HUGE_PAGE - ((size_t)256 << 10))
+
 struct heap {
     uintptr_t base;
     size_t reserved;     /* address space */
     size_t tables_for;   /* the tables are reserved for this many bytes of heap */
-    _Atomic size_t used; /* committed, from the base up */
+    _Atomic size_t used; /* committed, from the base up; below HEAP_BEGIN nothing is */
     uint8_t *marks;
     struct span *_Atomic *page_span; /* read by threads that do not hold the pages lock */
     uint32_t *page_layout;
@@ -158,6 +165,10 @@ extern struct heap heap;
 /* --- addresses --- */
 static inline size_t heap_offset(const void *address) {
     return (uintptr_t)address - heap.base;
+}
+static inline size_t heap_committed(void) {
+    size_t used = atomic_load(&heap.used);
+    return used ? used - HEAP_BEGIN : 0;
 }
 static inline bool heap_contains(const void *address) {
     return heap_offset(address) < atomic_load_explicit(&heap.used, memory_order_relaxed);

@@ -71,7 +71,7 @@ struct layout *layout_new(const struct layout *like) {
             layout->large = layout;
         }
         heap.scans[number] = (struct scan){layout->scan == SCAN_BITS ? layout->pointer_map[0] : 0,
-                                           layout->slot_bytes / (uint32_t)sizeof(void *), layout->scan};
+                                           layout->slot_bytes / (uint32_t)sizeof(void *), layout->scan, layout->spare};
         heap.layouts[number] = layout;
         atomic_store(&heap.layout_count, number + 1);
     }

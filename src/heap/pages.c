@@ -196,16 +196,13 @@ struct span *pages_allocate(size_t count, size_t align_pages) {
     if (run == NULL) {
         struct span *fresh = record_take();
         size_t bytes;
-        if (fresh == NULL || !heap_grow((wanted + 1) * PAGE_BYTES, &fresh->base, &bytes)) {
+        if (fresh == NULL || !heap_grow(wanted * PAGE_BYTES, &fresh->base, &bytes)) {
             if (fresh)
                 record_return(fresh);
             os_lock_release(&pages_lock);
             return NULL;
         }
-        /* The first page stays unused: heap.base, which lies in the library's static data, would keep an object in it. */
-        size_t unused = fresh->base == heap.base ? 1 : 0;
-        fresh->base += unused << PAGE_SHIFT;
-        fresh->pages = (bytes >> PAGE_SHIFT) - unused;
+        fresh->pages = bytes >> PAGE_SHIFT;
         count_free(fresh, true);
         give(fresh);
         run = bin_find(wanted);

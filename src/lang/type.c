@@ -171,8 +171,10 @@ static struct layout *single_layout(struct type_info *type) {
         size_t bytes = type->size ? (type->size + GRANULE_BYTES - 1) & ~(GRANULE_BYTES - 1) : GRANULE_BYTES;
         struct layout like = {.kind = KIND_STRUCT};
         fill_scan(&like, type, false);
-        if (bytes <= BW__MAX_SMALL)
+        if (bytes <= BW__MAX_SMALL) {
             like.slot_bytes = (uint32_t)bytes;
+            like.spare = type->size < bytes;
+        }
         type->single = made(&like);
     }
     return type->single;

@@ -13,7 +13,7 @@ void bw_read_mem_stats(bw_mem_stats *stats) {
     stats->mallocs = ledger.alloc.objects;
     stats->frees = ledger.reclaim.objects;
     stats->heap_objects = ledger.layout.objects;
-    size_t used = atomic_load(&heap.used), free_bytes = atomic_load(&heap.free_pages) << PAGE_SHIFT;
+    size_t used = heap_committed(), free_bytes = atomic_load(&heap.free_pages) << PAGE_SHIFT;
     stats->heap_sys = used;
     stats->heap_idle = free_bytes;
     stats->heap_inuse = used - free_bytes;
