@@ -43,6 +43,7 @@ static int markers_wanted(void) {
 
 struct cycle {
     uint64_t began; /* to stop */
+    bool paced;
 };
 
 static void collect(const struct cycle *cycle) {
@@ -68,7 +69,8 @@ static void collect(const struct cycle *cycle) {
     atomic_store(&heap.handed, 0);
     heap_begin_sweep();
     figures.marked_bytes = mark_bytes_taken();
-    pacer_after_cycle(figures.marked_bytes, roots.stack_bytes + roots.data_bytes);
+    pacer_after_cycle(figures.marked_bytes, roots.stack_bytes + roots.data_bytes, cycle->paced,
+                      os_now_ns() - cycle->began);
     uint64_t end = os_now_ns();
     phases->finish = end - marked;
     figures.pause[figures.count % 256] = end - cycle->began;
@@ -98,7 +100,7 @@ static void run_locked(void *argument) {
     heap_pack_layouts();
     mark_make_helpers(markers_wanted() - 1);
     atomic_store(&world_short, markers_wanted() == 1);
-    struct cycle cycle = {os_now_ns()};
+    struct cycle cycle = {os_now_ns(), request->reason == CYCLE_PACED};
     OS_SPILL_REGISTERS();
     self->stack_pointer = os_stack_pointer();
     if (!os_on_alternate_stack(&self->alternate.lo, &self->alternate.hi))

@@ -156,7 +156,8 @@ struct special_figures {
 extern struct special_figures special_figures;
 
 /* --- pacer.c --- */
-void pacer_after_cycle(size_t marked, size_t roots);
+/* `paced`: the collection began because the goal was reached; `pause` so far, nanoseconds. */
+void pacer_after_cycle(size_t marked, size_t roots, bool paced, uint64_t pause);
 void pacer_update(void); /* a knob changed */
 size_t pacer_goal(void);
 

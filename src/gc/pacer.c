@@ -8,8 +8,26 @@
 #include "gc.h"
 
 #define LEAST_GOAL ((size_t)4 << 20)
+#define MOST_LEAST_GOAL ((size_t)32 << 20)
 
 static size_t last_marked, last_roots, goal = LEAST_GOAL;
+
+/* What the goal is at least. Each collection has a cost that does not depend on the heap: stopping every thread, reading
+ * the roots, giving up and taking back spans. Threads that allocate gigabytes a second into a small heap would spend
+ * most of their time on that, the more of them the more; so the least goal grows, within bounds, while pauses take more
+ * than a tenth of the time, and shrinks again when they take less than a fortieth. */
+static size_t least_goal = LEAST_GOAL;
+static uint64_t last_end;
+
+static void adapt_least_goal(uint64_t pause, uint64_t now) {
+    uint64_t ran = last_end && now - pause > last_end ? now - pause - last_end : 0;
+    if (last_end && pause > ran / 10) {
+        if (least_goal < MOST_LEAST_GOAL)
+            least_goal *= 2;
+    } else if (pause < ran / 40 && least_goal > LEAST_GOAL) {
+        least_goal /= 2;
+    }
+}
 
 size_t pacer_goal(void) {
     return goal;
@@ -26,8 +44,8 @@ void pacer_update(void) {
         double percent = (double)knobs.gc_percent / 100;
         double grown = (double)last_marked + (double)(last_marked + last_roots) * percent;
         wanted = grown < (double)(SIZE_MAX / 4) ? (size_t)grown : SIZE_MAX / 4;
-        if (wanted < (size_t)((double)LEAST_GOAL * percent))
-            wanted = (size_t)((double)LEAST_GOAL * percent);
+        if (wanted < (size_t)((double)least_goal * percent))
+            wanted = (size_t)((double)least_goal * percent);
     }
     if (wanted < knobs.min_heap)
         wanted = knobs.min_heap;
@@ -45,7 +63,11 @@ void pacer_update(void) {
     atomic_store(&heap.trigger, wanted > last_marked ? wanted - last_marked : 0);
 }
 
-void pacer_after_cycle(size_t marked, size_t roots) {
+void pacer_after_cycle(size_t marked, size_t roots, bool paced, uint64_t pause) {
+    uint64_t now = os_now_ns();
+    if (paced)
+        adapt_least_goal(pause, now);
+    last_end = now;
     last_marked = marked;
     last_roots = roots;
     pacer_update();

@@ -10,7 +10,9 @@
 #include <string.h>
 
 bool cache_make(struct cache *cache) {
+    static _Atomic uint32_t made;
     memset(cache, 0, sizeof *cache);
+    cache->home = (uint16_t)(atomic_fetch_add(&made, 1) % UINT16_MAX + 1);
     cache->runs = os_map(RUN_SLOTS * sizeof *cache->runs);
     cache->private_runs = os_map(RUN_SLOTS * sizeof *cache->private_runs);
     if (cache->runs && cache->private_runs)
@@ -72,7 +74,7 @@ static bool find_run(struct cache *cache, struct layout *layout, bw__run **run, 
 
 /* --- spans: from the partial list, by sweeping, new --- */
 
-static struct span *span_new(struct layout *layout) {
+static struct span *span_new(struct layout *layout, uint16_t home) {
     struct span *span = pages_allocate(layout->span_pages, 1);
     if (span == NULL)
         return NULL;
@@ -87,7 +89,7 @@ static struct span *span_new(struct layout *layout) {
     atomic_store(&span->owned, true);
     atomic_store(&span->run, NULL);
     span->state = SPAN_SMALL;
-    if (!layout_add_span(layout, span)) {
+    if (!layout_add_span(layout, span, home)) {
         pages_free(span);
         return NULL;
     }
@@ -96,10 +98,12 @@ static struct span *span_new(struct layout *layout) {
     return span;
 }
 
-static struct span *acquire_span(struct layout *layout, struct run_private *private_part) {
-    struct span *span = private_part->spare ? private_part->spare : layout_take_several(layout);
+static struct span *acquire_span(struct cache *cache, struct layout *layout, struct run_private *private_part) {
+    struct span *span = private_part->spare;
     if (span == NULL)
-        return span_new(layout);
+        span = layout_take_several(layout, cache->home, &private_part->search);
+    if (span == NULL)
+        return span_new(layout, cache->home);
     private_part->spare = span->next;
     span->next = NULL;
     return span;
@@ -141,14 +145,15 @@ __attribute__((no_sanitize("thread"))) static uint32_t free_slots(const struct s
     if (at == span->slots)
         return 0;
     uint32_t end = at + 1, limit = span->slots - at < most ? span->slots : at + most;
-    if (stride == 1) {
-        while (end + 8 <= limit) {
-            uint64_t eight;
-            memcpy(&eight, bytes + end, 8);
+    if (stride <= 8) {
+        /* No byte in the middle of a slot is anything but 0, so that eight bytes at a time tell of whole slots. */
+        size_t byte = end * stride, stop = limit * stride;
+        for (uint64_t eight; byte + 8 <= stop; byte += 8) {
+            memcpy(&eight, bytes + byte, 8);
             if (eight != 0)
                 break;
-            end += 8;
         }
+        end = (uint32_t)((byte + stride - 1) / stride);
     }
     while (end < limit && mark_get(&bytes[end * stride]) == MARK_NONE)
         end++;
@@ -167,15 +172,42 @@ static void see_frees(const struct span *span, uint32_t first, uint32_t count) {
         (void)__atomic_load_n(mark_byte(span->base) + i * stride, __ATOMIC_ACQUIRE);
 }
 
-static void set_new(const struct span *span, uint32_t first, uint32_t count) {
+/* The mark bytes of eight new slots of `stride` granules, eight bytes a word. */
+#define B(stride, at) ((at) % (stride) == 0 ? (uint64_t)MARK_NEW << ((at) % 8 * 8) : 0)
+#define WORD(stride, w)                                                                                                \
+    (B(stride, 8 * (w)) | B(stride, 8 * (w) + 1) | B(stride, 8 * (w) + 2) | B(stride, 8 * (w) + 3) |                   \
+     B(stride, 8 * (w) + 4) | B(stride, 8 * (w) + 5) | B(stride, 8 * (w) + 6) | B(stride, 8 * (w) + 7))
+#define WORDS(stride)                                                                                                  \
+    {                                                                                                                  \
+        WORD(stride, 0), WORD(stride, 1), WORD(stride, 2), WORD(stride, 3), WORD(stride, 4), WORD(stride, 5),          \
+            WORD(stride, 6), WORD(stride, 7)                                                                           \
+    }
+static const uint64_t new_words[9][8] = {{0},      WORDS(1), WORDS(2), WORDS(3), WORDS(4),
+                                         WORDS(5), WORDS(6), WORDS(7), WORDS(8)};
+
+RACES_WITH_READERS static void set_new(const struct span *span, uint32_t first, uint32_t count) {
     size_t stride = span->object_bytes >> GRANULE_SHIFT;
     uint8_t *bytes = mark_byte(span->base) + first * stride;
+    uint32_t i = 0;
     if (stride == 1) {
         memset(bytes, MARK_NEW, count);
         return;
     }
-    for (uint32_t i = 0; i < count; i++)
-        mark_set(&bytes[i * stride], MARK_NEW);
+    if (stride <= 8)
+        for (; i + 8 <= count; i += 8, bytes += 8 * stride)
+            memcpy(bytes, new_words[stride], 8 * stride);
+    for (; i < count; i++, bytes += stride)
+        mark_set(bytes, MARK_NEW);
+}
+
+/* The mark bytes that the next run will ask for, while the program uses up this one. */
+static void expect_run(const struct span *span, uint32_t at, uint32_t count) {
+    size_t stride = span->object_bytes >> GRANULE_SHIFT;
+    if (at + count > span->slots)
+        count = span->slots - at;
+    const uint8_t *bytes = mark_byte(span->base) + at * stride;
+    for (size_t i = 0; i < count * stride; i += 64)
+        __builtin_prefetch(bytes + i, 1);
 }
 
 /* The run is used up: its span, which may have been freed or be another by now, has nothing set aside for it. */
@@ -214,6 +246,7 @@ static bool take_run(struct cache *cache, struct run_private *private_part, bw__
         memset(start, 0, bytes);
     set_new(span, first, count);
     private_part->position = first + count;
+    expect_run(span, first + count, count);
     atomic_fetch_add_explicit(&span->allocated, count, memory_order_relaxed);
     private_part->handed += count;
     cache->unreported += bytes;
@@ -240,7 +273,7 @@ void *cache_allocate(struct cache *cache, struct layout *layout) {
         if (private_part->span)
             span_disown(private_part->span);
         private_part->position = 0;
-        private_part->span = acquire_span(layout, private_part);
+        private_part->span = acquire_span(cache, layout, private_part);
         if (private_part->span == NULL)
             return NULL;
     }

@@ -95,6 +95,7 @@ struct layout {
 
     os_lock lock;        /* of everything below but the atomics */
     struct span **spans; /* every span of this layout, some NULL */
+    uint16_t *homes;     /* of each of them: whose cache has it (struct cache), since it handed out its slots last */
     size_t span_count, span_capacity;
     _Atomic size_t sweep_next; /* spans[sweep_next .. sweep_count) have not been taken for sweeping */
     _Atomic size_t sweep_count;
@@ -191,6 +192,9 @@ static inline uint8_t *mark_byte(uintptr_t address) {
 static inline uint8_t mark_get(const uint8_t *byte) {
     return __atomic_load_n(byte, __ATOMIC_RELAXED);
 }
+/* Of functions that write many mark bytes at a time: a thread that asks about an object meanwhile reads its byte, which is
+ * written again with the value that it has. */
+#define RACES_WITH_READERS __attribute__((no_sanitize("thread")))
 static inline void mark_set(uint8_t *byte, uint8_t value) {
     __atomic_store_n(byte, value, __ATOMIC_RELAXED);
 }
@@ -231,7 +235,7 @@ uint32_t layout_span_pages(size_t slot_bytes);
 bool span_sweep(struct span *span, bool *emptied);
 void span_free_empty(struct span *span);
 bool layout_sweep_one(struct layout *layout, struct span **taken);
-bool layout_add_span(struct layout *layout, struct span *span); /* false: out of memory */
+bool layout_add_span(struct layout *layout, struct span *span, uint16_t home); /* false: out of memory */
 /* The partial list: swept spans with free slots that no thread owns. A collection empties every list by going on to the
  * next cycle: a span is on the list only if its tag says so for this one. */
 void layout_offer(struct layout *layout, struct span *span);
@@ -241,8 +245,13 @@ void layout_count_out(struct layout *layout, struct span *span, uint32_t count);
 void span_disown(struct span *span);                     /* the owner is done with it */
 struct span *layout_take_partial(struct layout *layout); /* or an empty one; NULL */
 /* Some spans with free slots, swept and owned by the caller, linked by `next`: one visit to the lock for several. NULL:
- * none is left that could be had without new pages. */
-struct span *layout_take_several(struct layout *layout);
+ * none is left that could be had without new pages. Those at home with the caller come first: their memory and their
+ * mark bytes are in its processor's cache, or at least in no other's. */
+struct span_search { /* how far a thread has looked for spans of a layout at home with it */
+    size_t next;
+    uint32_t cycle; /* in which that is so */
+};
+struct span *layout_take_several(struct layout *layout, uint16_t home, struct span_search *search);
 void layout_keep_empty(struct layout *layout, struct span *span);
 /* Gives back the memory of pages within spans that no object touches; bytes. The sweep must be complete. */
 size_t heap_release_within_spans(void);
@@ -259,6 +268,7 @@ struct run_private {
     struct span *spare; /* more spans that the thread owns, swept, with free slots */
     uint32_t position;  /* slots before this one have been examined */
     uint32_t handed;    /* objects given to the run that the layout's ledger does not count yet */
+    struct span_search search;
 };
 #define RUN_SLOTS 4096u /* layouts that have a run in the array; others are found in `more` */
 struct extra_run {
@@ -273,6 +283,7 @@ struct cache {
     uint32_t more_count;
     uint32_t refills;  /* for stress */
     size_t unreported; /* bytes handed out that heap.handed does not count yet */
+    uint16_t home;     /* a number for the thread, not 0; two may have the same */
 };
 bool cache_make(struct cache *cache);
 /* Adds what the run was given to the layout's ledger: counting there at each refill would make threads wait for each

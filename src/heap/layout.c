@@ -116,27 +116,39 @@ void layouts_make(void) {
 
 /* --- the spans of a layout --- */
 
-bool layout_add_span(struct layout *layout, struct span *span) {
-    os_lock_acquire(&layout->lock);
-    if (layout->span_count == layout->span_capacity) {
-        size_t wanted = layout->span_capacity ? layout->span_capacity * 2 : 512;
-        struct span **larger = os_map(wanted * sizeof *larger);
-        if (larger == NULL) {
-            os_lock_release(&layout->lock);
-            return false;
-        }
-        atomic_fetch_add(&heap.span_records, (wanted - layout->span_capacity) * sizeof *larger);
-        if (layout->span_capacity) {
-            memcpy(larger, layout->spans, layout->span_count * sizeof *larger);
-            os_unmap(layout->spans, layout->span_capacity * sizeof *larger);
-        }
-        layout->spans = larger;
-        layout->span_capacity = wanted;
+/* The two arrays of a layout are one mapping. */
+static size_t span_array_bytes(size_t capacity) {
+    return capacity * (sizeof(struct span *) + sizeof(uint16_t));
+}
+
+static bool grow_span_array(struct layout *layout) {
+    size_t capacity = layout->span_capacity ? layout->span_capacity * 2 : 512;
+    struct span **larger = os_map(span_array_bytes(capacity));
+    if (larger == NULL)
+        return false;
+    uint16_t *homes = (uint16_t *)(larger + capacity);
+    atomic_fetch_add(&heap.span_records, span_array_bytes(capacity) - span_array_bytes(layout->span_capacity));
+    if (layout->span_capacity) {
+        memcpy(larger, layout->spans, layout->span_count * sizeof *larger);
+        memcpy(homes, layout->homes, layout->span_count * sizeof *homes);
+        os_unmap(layout->spans, span_array_bytes(layout->span_capacity));
     }
-    span->index = layout->span_count;
-    layout->spans[layout->span_count++] = span;
-    os_lock_release(&layout->lock);
+    layout->spans = larger;
+    layout->homes = homes;
+    layout->span_capacity = capacity;
     return true;
+}
+
+bool layout_add_span(struct layout *layout, struct span *span, uint16_t home) {
+    os_lock_acquire(&layout->lock);
+    bool added = layout->span_count < layout->span_capacity || grow_span_array(layout);
+    if (added) {
+        span->index = layout->span_count++;
+        layout->spans[span->index] = span;
+        layout->homes[span->index] = home;
+    }
+    os_lock_release(&layout->lock);
+    return added;
 }
 
 /* Every span is swept and no thread is being given one: the world is stopped, or the caller holds the gc lock and has
@@ -151,6 +163,7 @@ void heap_pack_layouts(void) {
             for (size_t j = 0; j < layout->span_count; j++)
                 if (layout->spans[j]) {
                     layout->spans[kept] = layout->spans[j];
+                    layout->homes[kept] = layout->homes[j];
                     layout->spans[kept]->index = kept;
                     kept++;
                 }
@@ -240,8 +253,18 @@ struct span *layout_take_partial(struct layout *layout) {
 
 #define SEVERAL_BYTES ((size_t)65536)
 
-struct span *layout_take_several(struct layout *layout) {
-    uint32_t cycle = atomic_load(&heap.cycle);
+/* Under the lock: the span at that place, owned by the caller from now on, to be swept by it; NULL if there is none, or
+ * somebody has it. It is owned before it is swept: see layout_sweep_one. */
+static struct span *take_unswept(struct layout *layout, size_t index, uint16_t home) {
+    struct span *span = layout->spans[index];
+    if (span == NULL || atomic_load(&span->owned) || atomic_load(&span->swept) == atomic_load(&heap.cycle))
+        return NULL;
+    layout->homes[index] = home;
+    atomic_store(&span->owned, true);
+    return span;
+}
+
+struct span *layout_take_several(struct layout *layout, uint16_t home, struct span_search *search) {
     for (;;) {
         struct span *swept = NULL, *unswept = NULL, *span;
         size_t bytes = 0, span_bytes = (size_t)layout->span_pages << PAGE_SHIFT;
@@ -250,13 +273,20 @@ struct span *layout_take_several(struct layout *layout) {
             span->next = swept;
             swept = span;
         }
-        size_t index = atomic_load(&layout->sweep_next), end = atomic_load(&layout->sweep_count);
-        for (; bytes < SEVERAL_BYTES && index < end; index++) {
-            span = layout->spans[index];
-            if (span == NULL || atomic_load(&span->swept) == cycle)
+        size_t end = atomic_load(&layout->sweep_count);
+        if (search->cycle != atomic_load(&heap.cycle))
+            *search = (struct span_search){0, atomic_load(&heap.cycle)};
+        for (; bytes < SEVERAL_BYTES && search->next < end; search->next++) {
+            if (layout->homes[search->next] != home || (span = take_unswept(layout, search->next, home)) == NULL)
                 continue;
-            /* Before the sweep: see layout_sweep_one. */
-            atomic_store(&span->owned, true);
+            span->next = unswept;
+            unswept = span;
+            bytes += span_bytes;
+        }
+        size_t index = atomic_load(&layout->sweep_next);
+        for (; bytes < SEVERAL_BYTES && index < end; index++) {
+            if ((span = take_unswept(layout, index, home)) == NULL)
+                continue;
             span->next = unswept;
             unswept = span;
             bytes += span_bytes;

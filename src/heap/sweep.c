@@ -8,9 +8,6 @@
 
 #include <string.h>
 
-/* A thread that asks about a live object meanwhile reads its byte, which is written again with the value that it has. */
-#define RACES_WITH_READERS __attribute__((no_sanitize("thread")))
-
 typedef uint8_t byte_vector __attribute__((vector_size(16), aligned(1), may_alias));
 typedef int8_t signed_vector __attribute__((vector_size(16), aligned(1)));
 
@@ -150,7 +147,9 @@ bool layout_sweep_one(struct layout *layout, struct span **taken) {
             atomic_store(&layout->sweep_next, index + 1);
             span = layout->spans[index];
         }
-        bool emptied, ours = span && atomic_load(&span->swept) != atomic_load(&heap.cycle);
+        /* Owned: a thread has taken it, out of turn, and sweeps it. */
+        bool emptied,
+            ours = span && !atomic_load(&span->owned) && atomic_load(&span->swept) != atomic_load(&heap.cycle);
         if (ours && layout->slot_bytes == 0)
             ours = span_sweep(span, &emptied) && emptied;
         else if (ours)
