@@ -9,10 +9,11 @@
 
 #define LEAST_GOAL ((size_t)4 << 20)
 
-static size_t last_marked, last_roots, goal = LEAST_GOAL;
+static size_t last_marked, last_roots;
+static _Atomic size_t goal = LEAST_GOAL; /* the background thread reads it without the gc lock */
 
 size_t pacer_goal(void) {
-    return goal;
+    return atomic_load_explicit(&goal, memory_order_relaxed);
 }
 
 /* What the library holds besides objects and their mark bytes. */
@@ -41,7 +42,7 @@ void pacer_update(void) {
         if (wanted < least)
             wanted = least;
     }
-    goal = wanted;
+    atomic_store_explicit(&goal, wanted, memory_order_relaxed);
     atomic_store(&heap.trigger, wanted > last_marked ? wanted - last_marked : 0);
 }
 

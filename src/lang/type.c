@@ -178,13 +178,14 @@ static struct layout *single_layout(struct type_info *type) {
     return type->single;
 }
 
+/* Under types_lock; read without it, so that whoever sees the layout must see what is in it, too. */
 static struct layout *array_layout(struct type_info *type, uint32_t size_class) {
     if (type->arrays[size_class] == NULL) {
         struct layout like = {.kind = KIND_SLICE, .by_make = true};
         fill_scan(&like, type, true);
         if (size_class != 0)
             like.slot_bytes = bw__class_bytes(size_class);
-        type->arrays[size_class] = made(&like);
+        __atomic_store_n(&type->arrays[size_class], made(&like), __ATOMIC_RELEASE);
     }
     return type->arrays[size_class];
 }

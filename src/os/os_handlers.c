@@ -33,6 +33,9 @@ static void call_handler(int number, siginfo_t *info, void *context) {
     void (*with_information)(int, siginfo_t *, void *) = atomic_load(&informed[number]);
     void (*without)(int) = atomic_load(&plain[number]);
     struct os_handler_state state;
+    /* The thread sanitizer calls handlers late and with every signal blocked. */
+    if (OS_THREAD_SANITIZER && os_stop_signal() > 0)
+        os_stop_signal_unblock();
     os_thread_hooks_table.handler_begin(&state);
     if (with_information)
         with_information(number, info, context);
