@@ -34,7 +34,7 @@ struct special {
 os_lock specials_lock;
 struct special_figures special_figures;
 static struct special **buckets;
-static size_t bucket_count; /* a power of two */
+static size_t bucket_count;          /* a power of two */
 static _Atomic size_t special_count; /* changed under the lock; asked without it whether there are any */
 static struct special *pool;
 static uint64_t next_id = 1;

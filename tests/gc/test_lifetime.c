@@ -4,7 +4,6 @@
 // Objects are made by threads that have ended when the test collects, so that nothing stale refers to them. Death is
 // asserted for 99 of 100, order and number exactly.
 //
-// not under: thread
 // modes: plain
 #include "support.h"
 

@@ -7,7 +7,6 @@
 // look like an address may keep one.
 //
 // modes: plain verify=1
-// not under: thread address undefined
 #include "support.h"
 
 #include <dlfcn.h>

@@ -5,7 +5,6 @@
 // entered into a table of granules that all threads share: two objects that overlap are seen at once.
 //
 // modes: plain
-// not under: thread address undefined
 #include "support.h"
 
 #include <pthread.h>

@@ -2,7 +2,6 @@
 // type's description keeps alive and prints.
 //
 // modes: plain
-// not under: thread address undefined
 #include "support.h"
 
 #include <malloc.h>

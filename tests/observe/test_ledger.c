@@ -2,7 +2,6 @@
 // statistics, the trace lines, and the knobs that the environment sets.
 //
 // modes: plain
-// not under: thread address undefined
 #include "support.h"
 
 #include <pthread.h>
