@@ -4,8 +4,8 @@
 //
 // timeout: 300
 // labels: slow
-//
-// modes: plain
+// modes: plain verify=1 poison=1,gcstress=5000
+// (many more of the workload's collections would make hundreds of runs of it long)
 #include "support.h"
 
 static struct outcome outcome;
