@@ -243,6 +243,10 @@ struct thread *thread_enter(void) {
         }
         atomic_signal_fence(memory_order_seq_cst);
     }
+    /* Within pthread_create the thread sanitizer overlooks atomics: a thread that was stopped there has not seen, for it, what
+     * the collection did to its runs. */
+    if (OS_THREAD_SANITIZER)
+        (void)atomic_load(&world_number);
     if (__builtin_expect(!self->has_cache, 0)) {
         if (!cache_make(&self->cache))
             os_fatal("runtime: out of memory: cannot make a thread's cache");

@@ -7,6 +7,7 @@
 #include "os_interpose.h"
 
 #include <errno.h>
+#include <execinfo.h>
 #include <pthread.h>
 #include <stdlib.h>
 #include <sys/syscall.h>
@@ -108,6 +109,12 @@ void os_fault_handler_install(void (*explain)(uintptr_t address)) {
     os_lock_acquire(&lock);
     if (fault_explain == NULL) {
         fault_explain = explain;
+        if (OS_THREAD_SANITIZER) {
+            /* The first call loads a library and allocates. In the handler of a fault, which is of the program's own access and
+             * so not within malloc, that does no harm, but the sanitizer ends the program for it. */
+            void *frame[1];
+            backtrace(frame, 1);
+        }
         struct sigaction action = {0};
         action.sa_sigaction = on_fault;
         action.sa_flags = SA_SIGINFO | SA_ONSTACK | SA_NODEFER;

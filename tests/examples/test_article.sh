@@ -9,9 +9,6 @@ set -u
 programs=$(realpath "${1:-${BURROW_BUILD_DIR:?names the build directory}/bin/article}") || exit 1
 here=$(cd "$(dirname "$0")" && pwd)
 export LC_ALL=C.UTF-8
-# 08_safety prints the stack from the handler of a fault, and backtrace's first call allocates. The fault is the program's own
-# access, so malloc is not interrupted; the thread sanitizer tells any malloc in any handler.
-export TSAN_OPTIONS=${TSAN_OPTIONS:-}:report_signal_unsafe=0
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 cd "$work" || exit 1

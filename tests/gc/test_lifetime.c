@@ -3,6 +3,8 @@
 //
 // Objects are made by threads that have ended when the test collects, so that nothing stale refers to them. Death is
 // asserted for 99 of 100, order and number exactly.
+//
+// valgrind: yes
 #include "support.h"
 
 #include <pthread.h>

@@ -1,5 +1,7 @@
 // Single objects: sizes, alignment, zeroed memory, bw_realloc, bw_free and its misuse, the end of memory, and what a
 // type's description keeps alive and prints.
+//
+// valgrind: yes
 #include "support.h"
 
 #include <malloc.h>
