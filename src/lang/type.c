@@ -202,8 +202,8 @@ static struct layout *layout_of_size(const struct layout *layout, size_t bytes) 
 
 /* site->layout holds the layout of single objects or, for an array's site, the type. */
 static void resolve(bw__site *site) {
-    gc_hooks.layout_of_size = layout_of_size;
     os_lock_acquire(&types_lock);
+    __atomic_store_n(&gc_hooks.layout_of_size, layout_of_size, __ATOMIC_RELEASE); /* read without the lock */
     if (__atomic_load_n(&site->layout, __ATOMIC_ACQUIRE) == NULL) {
         struct type_info *type = type_of(site, find_description(site));
         if (site->array) {
