@@ -77,7 +77,7 @@ static void collect(const struct cycle *cycle) {
     figures.pause_end[figures.count % 256] = os_wall_ns();
     figures.pause_total += end - cycle->began;
     figures.processor_ns += end - cycle->began + mark_helpers_ns();
-    figures.count++;
+    __atomic_store_n(&figures.count, figures.count + 1, __ATOMIC_RELAXED);
 }
 
 struct request {
@@ -155,7 +155,8 @@ void cycle_open_loader_gate(void) {
 }
 
 void cycle_run(struct thread *self, enum cycle_reason reason) {
-    struct request request = {self, reason, figures.count};
+    /* Without the lock: if this is an older number, one collection less is saved below. */
+    struct request request = {self, reason, __atomic_load_n(&figures.count, __ATOMIC_RELAXED)};
     thread_safe_begin(self);
     pass_loader_gate();
     os_with_modules(&modules, run_locked, &request);

@@ -178,8 +178,12 @@ void *bw_realloc(void *address, size_t size) {
         wanted = layout_untyped(size > BW__MAX_SMALL ? 0 : bw__class_of(size));
     else if (layout->large == layout_untyped(BW__UNTYPED))
         wanted = layout_untyped(BW__UNTYPED + (size > BW__MAX_SMALL ? 0 : bw__class_of(size)));
-    else
-        wanted = gc_hooks.layout_of_size ? gc_hooks.layout_of_size(layout, size) : NULL;
+    else {
+        /* Set by the first site of all, perhaps just now. */
+        struct layout *(*of_size)(const struct layout *, size_t) =
+            __atomic_load_n(&gc_hooks.layout_of_size, __ATOMIC_ACQUIRE);
+        wanted = of_size ? of_size(layout, size) : NULL;
+    }
     if (wanted == NULL) {
         thread_leave(self);
         os_panic("bw_realloc: %p is a single object of a type, whose size cannot change", address);

@@ -10,7 +10,8 @@
 #define LEAST_GOAL ((size_t)4 << 20)
 #define MOST_LEAST_GOAL ((size_t)32 << 20)
 
-static size_t last_marked, last_roots, goal = LEAST_GOAL;
+static size_t last_marked, last_roots;
+static _Atomic size_t goal = LEAST_GOAL; /* the background thread reads it without the gc lock */
 
 /* What the goal is at least. Each collection has a cost that does not depend on the heap: stopping every thread, reading
  * the roots, giving up and taking back spans. Threads that allocate gigabytes a second into a small heap would spend
@@ -30,7 +31,7 @@ static void adapt_least_goal(uint64_t pause, uint64_t now) {
 }
 
 size_t pacer_goal(void) {
-    return goal;
+    return atomic_load_explicit(&goal, memory_order_relaxed);
 }
 
 /* What the library holds besides objects and their mark bytes. */
@@ -59,7 +60,7 @@ void pacer_update(void) {
         if (wanted < least)
             wanted = least;
     }
-    goal = wanted;
+    atomic_store_explicit(&goal, wanted, memory_order_relaxed);
     atomic_store(&heap.trigger, wanted > last_marked ? wanted - last_marked : 0);
 }
 

@@ -34,10 +34,14 @@ struct special {
 os_lock specials_lock;
 struct special_figures special_figures;
 static struct special **buckets;
-static size_t bucket_count; /* a power of two */
-static size_t special_count;
+static size_t bucket_count;          /* a power of two */
+static _Atomic size_t special_count; /* changed under the lock; asked without it whether there are any */
 static struct special *pool;
 static uint64_t next_id = 1;
+
+static size_t special_total(void) {
+    return atomic_load_explicit(&special_count, memory_order_relaxed);
+}
 
 static size_t bucket_of(uintptr_t object) {
     return (size_t)((object >> GRANULE_SHIFT) * 0x9e3779b97f4a7c15u >> 20) & (bucket_count - 1);
@@ -71,7 +75,7 @@ static void grow_buckets(void) {
 }
 
 static struct special *special_new(uintptr_t object, enum special_kind kind) {
-    if (special_count >= bucket_count)
+    if (special_total() >= bucket_count)
         grow_buckets();
     if (pool == NULL) {
         size_t bytes = 65536;
@@ -92,7 +96,7 @@ static struct special *special_new(uintptr_t object, enum special_kind kind) {
     size_t bucket = bucket_of(object);
     special->next = buckets[bucket];
     buckets[bucket] = special;
-    special_count++;
+    atomic_store_explicit(&special_count, special_total() + 1, memory_order_relaxed);
     return special;
 }
 
@@ -102,7 +106,7 @@ static void special_free(struct special **link) {
     *link = special->next;
     special->next = pool;
     pool = special;
-    special_count--;
+    atomic_store_explicit(&special_count, special_total() - 1, memory_order_relaxed);
 }
 
 static struct special **find(uintptr_t object, enum special_kind kind) {
@@ -288,7 +292,7 @@ static bool end_cleanup(struct special *special) {
 }
 
 void specials_finish_mark(void) {
-    if (special_count == 0)
+    if (special_total() == 0)
         return;
     each_dead(SPECIAL_WEAK, end_weak);
     each_dead(SPECIAL_FINALIZER, end_finalizer);
@@ -303,7 +307,7 @@ void specials_finish_mark(void) {
 
 void specials_of_freed(uintptr_t object) {
     weak_maps_forget(object);
-    if (__builtin_expect(special_count == 0, 1))
+    if (__builtin_expect(special_total() == 0, 1))
         return;
     bool cleanups = false;
     os_lock_acquire(&specials_lock);

@@ -243,6 +243,10 @@ struct thread *thread_enter(void) {
         }
         atomic_signal_fence(memory_order_seq_cst);
     }
+    /* Within pthread_create the thread sanitizer overlooks atomics: a thread that was stopped there has not seen, for it, what
+     * the collection did to its runs. */
+    if (OS_THREAD_SANITIZER)
+        (void)atomic_load(&world_number);
     if (__builtin_expect(!self->has_cache, 0)) {
         if (!cache_make(&self->cache))
             os_fatal("runtime: out of memory: cannot make a thread's cache");
@@ -369,11 +373,16 @@ struct result {
 };
 static os_lock results_lock;
 static struct result *results;
-static size_t result_count, result_capacity;
+static _Atomic size_t result_count; /* changed under the lock, which hook_joined spares itself if it is 0 */
+static size_t result_capacity;
+
+static size_t results_now(void) {
+    return atomic_load_explicit(&result_count, memory_order_relaxed);
+}
 
 void threads_results(uintptr_t *lo, uintptr_t *hi) {
     *lo = (uintptr_t)results;
-    *hi = (uintptr_t)(results + result_count);
+    *hi = (uintptr_t)(results + results_now());
 }
 
 static void hook_returns(void *value) {
@@ -389,31 +398,35 @@ static void hook_returns(void *value) {
         return;
     struct thread *self = thread_enter();
     os_lock_acquire(&results_lock);
-    if (result_count == result_capacity) {
+    size_t count = results_now();
+    if (count == result_capacity) {
         size_t wanted = result_capacity ? result_capacity * 2 : 256;
         struct result *larger = os_map(wanted * sizeof *larger);
         if (larger == NULL)
             os_fatal("runtime: out of memory: cannot keep what a thread returns");
         if (result_capacity) {
-            memcpy(larger, results, result_count * sizeof *larger);
+            memcpy(larger, results, count * sizeof *larger);
             os_unmap(results, result_capacity * sizeof *larger);
         }
         results = larger;
         result_capacity = wanted;
     }
-    results[result_count++] = (struct result){pthread_self(), value};
+    results[count] = (struct result){pthread_self(), value};
+    atomic_store_explicit(&result_count, count + 1, memory_order_relaxed);
     os_lock_release(&results_lock);
     thread_leave(self);
 }
 
 static void hook_joined(pthread_t thread) {
-    if (result_count == 0) /* no value of this thread can be there: it was put there before the join */
+    if (results_now() == 0) /* no value of this thread can be there: it was put there before the join */
         return;
     struct thread *self = thread_enter();
     os_lock_acquire(&results_lock);
-    for (size_t i = result_count; i-- > 0;)
+    size_t count = results_now();
+    for (size_t i = count; i-- > 0;)
         if (pthread_equal(results[i].thread, thread))
-            results[i] = results[--result_count];
+            results[i] = results[--count];
+    atomic_store_explicit(&result_count, count, memory_order_relaxed);
     os_lock_release(&results_lock);
     thread_leave(self);
 }

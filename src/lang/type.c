@@ -180,13 +180,14 @@ static struct layout *single_layout(struct type_info *type) {
     return type->single;
 }
 
+/* Under types_lock; read without it, so that whoever sees the layout must see what is in it, too. */
 static struct layout *array_layout(struct type_info *type, uint32_t size_class) {
     if (type->arrays[size_class] == NULL) {
         struct layout like = {.kind = KIND_SLICE, .by_make = true};
         fill_scan(&like, type, true);
         if (size_class != 0)
             like.slot_bytes = bw__class_bytes(size_class);
-        type->arrays[size_class] = made(&like);
+        __atomic_store_n(&type->arrays[size_class], made(&like), __ATOMIC_RELEASE);
     }
     return type->arrays[size_class];
 }
@@ -203,8 +204,8 @@ static struct layout *layout_of_size(const struct layout *layout, size_t bytes) 
 
 /* site->layout holds the layout of single objects or, for an array's site, the type. */
 static void resolve(bw__site *site) {
-    gc_hooks.layout_of_size = layout_of_size;
     os_lock_acquire(&types_lock);
+    __atomic_store_n(&gc_hooks.layout_of_size, layout_of_size, __ATOMIC_RELEASE); /* read without the lock */
     if (__atomic_load_n(&site->layout, __ATOMIC_ACQUIRE) == NULL) {
         struct type_info *type = type_of(site, find_description(site));
         if (site->array) {

@@ -20,7 +20,19 @@
 
 /* The thread sanitizer does not see the order that a fence makes, and knows no thread after its own key's destructor, which
  * comes before ours in the last of the four rounds. */
+#if !defined(OS_THREAD_SANITIZER) /* told by the build to the files that are not instrumented */
 #if defined(__SANITIZE_THREAD__)
+#define OS_THREAD_SANITIZER 1
+#elif defined(__has_feature)
+#if __has_feature(thread_sanitizer)
+#define OS_THREAD_SANITIZER 1
+#endif
+#endif
+#ifndef OS_THREAD_SANITIZER
+#define OS_THREAD_SANITIZER 0
+#endif
+#endif
+#if OS_THREAD_SANITIZER
 #define OS_FENCES_ARE_SEEN false
 #define OS_DESTRUCTOR_ROUNDS 3
 #else
@@ -133,6 +145,8 @@ void os_stop_signal_install(void (*handler)(uintptr_t stack_pointer), int wanted
 int os_stop_signal(void);          /* 0 before the install */
 void os_stop_signal_unblock(void); /* in the calling thread */
 bool os_stop_signal_send(pid_t thread);
+/* True if a thread may answer the signal by returning from it: the stopper then sends it again soon. */
+#define OS_STOP_SIGNAL_MAY_MISS OS_THREAD_SANITIZER
 /* The alternate signal stack that the calling thread is running on; false if it is not on one. */
 bool os_on_alternate_stack(uintptr_t *lo, uintptr_t *hi);
 /* Calls `explain` on a fault at an address; if that returns, what the program had installed before goes on. */

@@ -33,12 +33,21 @@ static void call_handler(int number, siginfo_t *info, void *context) {
     void (*with_information)(int, siginfo_t *, void *) = atomic_load(&informed[number]);
     void (*without)(int) = atomic_load(&plain[number]);
     struct os_handler_state state;
+    /* Both hooks may wait for a collection to end: the interrupted code must find the errno that it had, or that the handler
+     * leaves. */
+    int saved = errno;
+    /* The thread sanitizer calls handlers late and with every signal blocked. */
+    if (OS_THREAD_SANITIZER && os_stop_signal() > 0)
+        os_stop_signal_unblock();
     os_thread_hooks_table.handler_begin(&state);
+    errno = saved;
     if (with_information)
         with_information(number, info, context);
     else if (without)
         without(number);
+    saved = errno;
     os_thread_hooks_table.handler_end(&state);
+    errno = saved;
 }
 
 int os_sigaction_unwrapped(int number, const struct sigaction *action, struct sigaction *before) {

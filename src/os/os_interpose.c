@@ -122,7 +122,21 @@ __attribute__((visibility("default"))) int pthread_clockjoin_np(pthread_t thread
 }
 
 __attribute__((visibility("default"))) int thrd_join(thrd_t thread, int *result) {
-    JOIN(NEXT(thrd_join)(thread, result));
+    if (__interceptor_pthread_join == NULL) {
+        JOIN(NEXT(thrd_join)(thread, result));
+    }
+    /* The sanitizers know the thread as pthread_create's (thrd_create below), and must see how it ends. */
+    void *value;
+    int error = pthread_join(thread, &value);
+    if (error == 0 && result)
+        *result = (int)(intptr_t)value;
+    return error == 0 ? thrd_success : thrd_error;
+}
+
+__attribute__((visibility("default"))) int thrd_detach(thrd_t thread) {
+    if (__interceptor_pthread_detach == NULL)
+        return NEXT(thrd_detach)(thread);
+    return __interceptor_pthread_detach(thread) == 0 ? thrd_success : thrd_error;
 }
 
 __attribute__((visibility("default"))) int pthread_detach(pthread_t thread) {

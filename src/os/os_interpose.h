@@ -46,4 +46,24 @@ void os_watch_fork(void);
 /* sigaction without our function around the handler: for handlers of the library itself. */
 int os_sigaction_unwrapped(int number, const struct sigaction *action, struct sigaction *before);
 
+/* --- under the thread sanitizer (os_tsan.c) --- */
+#if OS_THREAD_SANITIZER
+int os_sigaction_stop(int number, const struct sigaction *action); /* for the signal that stops threads */
+/* In that signal's handler: may the thread be stopped where it was interrupted? */
+bool os_may_stop_here(const void *context);
+/* Tells of each loaded object while the loader's lock is held, and when it begins and ends to be. */
+struct dl_phdr_info;
+void os_loaded_begin(void);
+void os_loaded_one(const struct dl_phdr_info *info, size_t size);
+void os_loaded_held(bool held);
+#else
+static inline int os_sigaction_stop(int number, const struct sigaction *action) {
+    return os_sigaction_unwrapped(number, action, NULL);
+}
+static inline bool os_may_stop_here(const void *context) {
+    (void)context;
+    return true;
+}
+#endif
+
 #endif

@@ -4,7 +4,7 @@
  * stop runs inside one callback: then no stopped thread can be in the middle of dlopen, and the list is of exactly the
  * objects that are loaded while the world is stopped.
  */
-#include "os.h"
+#include "os_interpose.h"
 
 #include <link.h>
 #include <string.h>
@@ -23,8 +23,24 @@ static bool grow(void **array, size_t *capacity, size_t item) {
     return true;
 }
 
+/* The runtimes of the sanitizers have tens of MiB of data, and nearly a MiB of storage in each thread, where no reference of
+ * the program's is: to search them would take most of a collection's time, keep alive what their records happen to mention,
+ * and raise the goal, which counts roots. */
+static bool is_sanitizer(const char *name) {
+    static const char *const runtimes[] = {"/libtsan.so", "/libasan.so", "/libubsan.so"};
+    for (size_t i = 0; name && i < sizeof runtimes / sizeof *runtimes; i++)
+        if (strstr(name, runtimes[i]))
+            return true;
+    return false;
+}
+
 static int list_one(struct dl_phdr_info *info, size_t size, void *argument) {
     os_modules *modules = argument;
+#if OS_THREAD_SANITIZER
+    os_loaded_one(info, size);
+#endif
+    if (is_sanitizer(info->dlpi_name))
+        return 0;
     uintptr_t relro_lo = 0, relro_hi = 0;
     for (int i = 0; i < info->dlpi_phnum; i++)
         if (info->dlpi_phdr[i].p_type == PT_GNU_RELRO) {
@@ -65,8 +81,16 @@ static int within_lock(struct dl_phdr_info *info, size_t size, void *argument) {
     (void)info, (void)size;
     struct call *call = argument;
     call->modules->data_count = call->modules->tls_count = 0;
+#if OS_THREAD_SANITIZER
+    os_loaded_begin();
+    dl_iterate_phdr(list_one, call->modules);
+    os_loaded_held(true);
+    call->body(call->argument);
+    os_loaded_held(false);
+#else
     dl_iterate_phdr(list_one, call->modules);
     call->body(call->argument);
+#endif
     return 1; /* one callback is enough */
 }
 

@@ -7,6 +7,7 @@
 #include "os_interpose.h"
 
 #include <errno.h>
+#include <execinfo.h>
 #include <pthread.h>
 #include <stdlib.h>
 #include <sys/syscall.h>
@@ -16,8 +17,11 @@
 static _Atomic int stop_signal;
 static void (*stop_handler)(uintptr_t stack_pointer);
 
-static void on_stop_signal(int number, siginfo_t *info, void *context) {
-    (void)number, (void)info, (void)context;
+/* Not instrumented: the thread sanitizer may be in the middle of its work for this thread, or know it no more. */
+__attribute__((no_sanitize("thread"))) static void on_stop_signal(int number, siginfo_t *info, void *context) {
+    (void)number, (void)info;
+    if (!os_may_stop_here(context))
+        return;
     int saved = errno;
     /* The kernel wrote the interrupted registers, all of them, into the frame above this function's. */
     stop_handler((uintptr_t)__builtin_frame_address(0));
@@ -41,7 +45,7 @@ void os_stop_signal_install(void (*handler)(uintptr_t stack_pointer), int wanted
     action.sa_sigaction = on_stop_signal;
     action.sa_flags = SA_SIGINFO | SA_RESTART;
     sigfillset(&action.sa_mask); /* a stopped thread runs nothing */
-    if (os_sigaction_unwrapped(chosen, &action, NULL) != 0)
+    if (os_sigaction_stop(chosen, &action) != 0)
         os_fatal("burrow: signal %d cannot be used to stop threads; set BURROWDEBUG=stopsignal=N to another", chosen);
     atomic_store(&stop_signal, chosen);
 }
@@ -105,6 +109,12 @@ void os_fault_handler_install(void (*explain)(uintptr_t address)) {
     os_lock_acquire(&lock);
     if (fault_explain == NULL) {
         fault_explain = explain;
+        if (OS_THREAD_SANITIZER) {
+            /* The first call loads a library and allocates. In the handler of a fault, which is of the program's own access and
+             * so not within malloc, that does no harm, but the sanitizer ends the program for it. */
+            void *frame[1];
+            backtrace(frame, 1);
+        }
         struct sigaction action = {0};
         action.sa_sigaction = on_fault;
         action.sa_flags = SA_SIGINFO | SA_ONSTACK | SA_NODEFER;

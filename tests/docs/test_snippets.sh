@@ -2,8 +2,6 @@
 # The examples in README.md, docs/*.md and the comments of the public headers compile without a warning, with gcc and with
 # clang; those that are whole programs also run, and end with status 0.
 #
-# not under: thread address undefined
-#
 # What is an example:
 #   in Markdown   a block that begins with ```c, or with ```c body
 #   in a header   the block in a comment, indented by four more than its text, that follows a line which ends in
@@ -52,6 +50,12 @@ for compiler in gcc "$(command -v clang-14 || echo clang)"; do
         echo "$compiler is not installed: left out"
     fi
 done
+sanitize=()
+if [ -n "${BURROW_SANITIZE:-}" ]; then
+    # The library wants the sanitizer's runtime of the compiler that made it.
+    compilers=(gcc)
+    sanitize=("-fsanitize=$BURROW_SANITIZE")
+fi
 [ ${#compilers[@]} -gt 0 ] || exit 77
 
 checks=0
@@ -92,7 +96,7 @@ for snippet in snippets/*; do
     } >snippet.c
     for compiler in "${compilers[@]}"; do
         # What an example declares only to show it is used by nobody.
-        flags=(-std=gnu11 -O1 -Wall -Wextra -Werror -Wno-unused -I"$root/include")
+        flags=(-std=gnu11 -O1 -Wall -Wextra -Werror -Wno-unused -I"$root/include" "${sanitize[@]}")
         if grep -qE '^int main\(' snippet.c; then
             rm -f program
             check "$name, $compiler" "$compiler" "${flags[@]}" snippet.c "$library" -lpthread -ldl -o program

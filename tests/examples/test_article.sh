@@ -3,7 +3,6 @@
 # identities hold; never an address.
 #
 # modes: plain verify=1 poison=1,gcstress=5
-# not under: thread
 #
 #   test_article.sh [the directory of the programs]      default: $BURROW_BUILD_DIR/bin/article
 set -u

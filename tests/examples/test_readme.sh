@@ -2,8 +2,6 @@
 # The program in README.md is examples/minute/minute.c, compiles as a user would compile it, and does what it says; what
 # else README.md points to is there.
 #
-# not under: thread address undefined
-#
 #   test_readme.sh [the static library]      default: $BURROW_BUILD_DIR/lib/libburrow.a
 set -u
 root=$(cd "$(dirname "$0")/../.." && pwd)
@@ -25,7 +23,7 @@ check() { # check WHAT COMMAND...
 awk '/^```c$/ { inside = 1; next } /^```$/ { inside = 0 } inside' "$root/README.md" >"$work/readme.c"
 check "the program in README.md is examples/minute/minute.c" diff "$root/examples/minute/minute.c" "$work/readme.c"
 check "it compiles without a warning" \
-    cc -O2 -Wall -Wextra -Werror -I"$root/include" "$work/readme.c" "$library" -lpthread -ldl -o "$work/minute"
+    cc -O2 -Wall -Wextra -Werror ${BURROW_SANITIZE:+-fsanitize=$BURROW_SANITIZE} -I"$root/include" "$work/readme.c" "$library" -lpthread -ldl -o "$work/minute"
 
 echo "one and one and one" | "$work/minute" >"$work/words" 2>"$work/ledger"
 printf '     2 and\n     3 one\n' >"$work/wanted"

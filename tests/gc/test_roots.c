@@ -5,9 +5,6 @@
 // complemented form, puts them into the place, waits while the test collects, and clears the place. The objects are made by
 // a thread that has ended by then. Survival is asserted for every object, death for nearly all, since a word that happens to
 // look like an address may keep one.
-//
-// modes: plain verify=1
-// not under: thread address undefined
 #include "support.h"
 
 #include <dlfcn.h>

@@ -3,9 +3,7 @@
 // The model lies in malloc's memory and holds complemented addresses; the objects themselves are kept by a registered
 // range, so that none may be collected. Every byte of an object is a pattern of its identity, and every object's range is
 // entered into a table of granules that all threads share: two objects that overlap are seen at once.
-//
-// modes: plain
-// not under: thread address undefined
+// valgrind: yes
 #include "support.h"
 
 #include <pthread.h>

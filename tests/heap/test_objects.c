@@ -1,12 +1,12 @@
 // Single objects: sizes, alignment, zeroed memory, bw_realloc, bw_free and its misuse, the end of memory, and what a
 // type's description keeps alive and prints.
 //
-// modes: plain
-// not under: thread address undefined
+// valgrind: yes
 #include "support.h"
 
 #include <malloc.h>
 #include <pthread.h>
+#include <stdatomic.h>
 #include <regex.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
@@ -516,8 +516,8 @@ static void *wrong_never_handed(const char **what) {
     return next > object ? next + 48 : object + 48;
 }
 static void *allocate_and_wait(void *place) {
-    char *volatile *at = place;
-    *at = bw_alloc(48);
+    char *_Atomic *at = place;
+    atomic_store(at, bw_alloc(48));
     bw_blocking {
         for (;;)
             pause();
@@ -526,13 +526,13 @@ static void *allocate_and_wait(void *place) {
 }
 // The next slot of another thread's run, of which that thread has used one.
 static void *wrong_others_run(const char **what) {
-    static char *volatile object;
+    static char *_Atomic object;
     pthread_t thread;
     pthread_create(&thread, NULL, allocate_and_wait, (void *)&object);
-    while (object == NULL)
+    while (atomic_load(&object) == NULL)
         sleep_ms(1);
     *what = FREE_SLOT;
-    return object + 48;
+    return atomic_load(&object) + 48;
 }
 static void *wrong_collected(const char **what) {
     kept[0] = bw_alloc(48);

@@ -1,8 +1,7 @@
 // The ledger's identities in every snapshot while threads work, the exact counts of known operations, Go's memory
 // statistics, the trace lines, and the knobs that the environment sets.
 //
-// modes: plain
-// not under: thread address undefined
+// valgrind: yes
 #include "support.h"
 
 #include <pthread.h>
