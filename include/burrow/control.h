@@ -30,7 +30,8 @@ BW_API void bw_gc(void);
 BW_API void bw_free_os_memory(void);
 
 /* GOGC: a collection starts when the heap has grown by `percent` percent of what the last one left alive and of the
- * roots, and not before it has 4 MiB * percent / 100; negative: never. Returns the setting before. */
+ * roots, and not before it has 4 MiB * percent / 100, or up to eight times that while pauses take more than a tenth of
+ * the time; negative: never. Returns the setting before. */
 BW_API int64_t bw_set_gc_percent(int64_t percent);
 
 /* GOMEMLIMIT: a soft limit in bytes on the memory that the library manages: near it collections come more often, but

@@ -125,7 +125,7 @@ void bw_arena_free(bw_arena *arena) {
     struct thread *self = thread_enter();
     struct span *head = require_arena("bw_arena_free", arena);
     struct layout *layout = head->layout;
-    bool emptied;
+    bool emptied, due = false;
     atomic_fetch_add(&layout->handed.bytes, head->inside.bytes);
     atomic_fetch_add(&layout->handed.objects, head->inside.objects);
     atomic_fetch_add(&layout->zero.bytes, head->inside.bytes);
@@ -135,11 +135,13 @@ void bw_arena_free(bw_arena *arena) {
         struct span *span = chunk->span;
         next = chunk->next;
         span_sweep(span, &emptied);
-        specials_of_freed(span->base);
+        due |= specials_of_freed(span->base);
         span->state = SPAN_QUARANTINE;
         span->filled = !os_forbid((void *)span->base, span->pages << PAGE_SHIFT);
         if (span->filled)
             memset((void *)span->base, 0xdb, span->pages << PAGE_SHIFT);
     }
+    if (due)
+        specials_start_threads(self);
     thread_leave(self);
 }

@@ -63,9 +63,9 @@ static void work(void *argument) {
     }
 }
 
-void background_after_cycle(void) {
+void background_after_cycle(struct thread *self) {
     if (!atomic_load_explicit(&has_thread, memory_order_relaxed) && !atomic_exchange(&has_thread, true) &&
-        !os_start_thread(work, NULL, "burrow-sweep"))
+        !thread_start_internal(self, work, NULL, "burrow-sweep"))
         atomic_store(&has_thread, false); /* those who allocate sweep; the next collection tries again */
     atomic_fetch_add(&news, 1);
     if (atomic_load(&asleep) && atomic_exchange(&asleep, 0))

@@ -161,7 +161,7 @@ void cycle_run(struct thread *self, enum cycle_reason reason) {
     pass_loader_gate();
     os_with_modules(&modules, run_locked, &request);
     leave_loader_gate();
-    specials_start_threads();
-    background_after_cycle();
+    specials_start_threads(self);
+    background_after_cycle(self);
     OS_KEEP_FRAME();
 }

@@ -60,6 +60,10 @@ void threads_reap(void); /* records of threads that ended without telling; INSID
 void threads_each(void (*visit)(struct thread *, void *), void *context); /* while the world is stopped */
 void runtime_make(void); /* makes everything once; any thread, any number of calls */
 
+/* Makes a thread of the library's own, SAFE meanwhile: libc takes locks for it that a stopped thread may hold, and a stop must
+ * not wait for whoever waits for those. INSIDE, no lock held. (Who holds the gc lock need not: no other stops the world.) */
+bool thread_start_internal(struct thread *self, void (*body)(void *), void *argument, const char *name);
+
 /* --- stop.c --- */
 void world_stop(struct thread *self); /* the caller is INSIDE and holds the gc lock */
 void world_start(struct thread *self);
@@ -141,9 +145,9 @@ void specials_push_roots(void); /* before marking: what finalizers keep, cleanup
 void specials_each_root(void (*visit)(void *context, uintptr_t lo, uintptr_t hi),
                         void (*visit_fields)(void *context, uintptr_t object, const struct span *span), void *context);
 void specials_finish_mark(void);          /* weak pointers cleared, finalizers and cleanups queued */
-void specials_of_freed(uintptr_t object); /* an object ends at once */
-void specials_start_threads(void);        /* if something is queued */
-void specials_forget_threads(void);       /* after fork */
+bool specials_of_freed(uintptr_t object); /* an object ends at once; true: call specials_start_threads afterwards */
+void specials_start_threads(struct thread *self); /* if something is queued; INSIDE, no lock held */
+void specials_forget_threads(void);               /* after fork */
 extern os_lock specials_lock;
 
 /* --- weakmap.c: ephemeron tables --- */
@@ -162,7 +166,7 @@ void pacer_update(void); /* a knob changed */
 size_t pacer_goal(void);
 
 /* --- background.c --- */
-void background_after_cycle(void);
+void background_after_cycle(struct thread *self); /* INSIDE, no lock held */
 void background_forget_thread(void);
 
 /* --- verify.c --- */

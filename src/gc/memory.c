@@ -147,8 +147,10 @@ uintptr_t memory_require(struct thread *self, const char *function, const void *
 static void free_object(struct thread *self, const char *function, void *address) {
     struct span *span;
     uintptr_t object = memory_require(self, function, address, &span);
-    specials_of_freed(object);
+    bool due = specials_of_freed(object);
     object_free(span, object);
+    if (due)
+        specials_start_threads(self);
 }
 
 void bw_free(void *object) {

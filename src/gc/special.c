@@ -195,7 +195,7 @@ static void run_queue(void *argument) {
     }
 }
 
-void specials_start_threads(void) {
+void specials_start_threads(struct thread *self) {
     for (int i = 0; i < 2; i++) {
         struct queue *queue = &queues[i];
         os_lock_acquire(&specials_lock);
@@ -204,7 +204,7 @@ void specials_start_threads(void) {
             queue->has_thread = true;
         os_lock_release(&specials_lock);
         /* Without a thread the calls stay queued, and the next collection tries again. */
-        if (start && !os_start_thread(run_queue, queue, queue->name)) {
+        if (start && !thread_start_internal(self, run_queue, queue, queue->name)) {
             os_lock_acquire(&specials_lock);
             queue->has_thread = false;
             os_lock_release(&specials_lock);
@@ -305,10 +305,10 @@ void specials_finish_mark(void) {
 
 /* --- an object ends at once: its cleanups are due, its weak pointers know, its finalizer has nothing to be given --- */
 
-void specials_of_freed(uintptr_t object) {
+bool specials_of_freed(uintptr_t object) {
     weak_maps_forget(object);
     if (__builtin_expect(special_total() == 0, 1))
-        return;
+        return false;
     bool cleanups = false;
     os_lock_acquire(&specials_lock);
     for (struct special **link = &buckets[bucket_of(object)]; *link;) {
@@ -327,8 +327,7 @@ void specials_of_freed(uintptr_t object) {
         special_free(link);
     }
     os_lock_release(&specials_lock);
-    if (cleanups)
-        specials_start_threads();
+    return cleanups;
 }
 
 /* --- the public functions --- */
@@ -458,8 +457,10 @@ void bw_release(void *address) {
         special_free(link);
     os_lock_release(&specials_lock);
     if (last) {
-        specials_of_freed(object);
+        bool due = specials_of_freed(object);
         object_free(span, object);
+        if (due)
+            specials_start_threads(self);
     }
     thread_leave(self);
     if (link == NULL)

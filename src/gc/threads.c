@@ -109,6 +109,14 @@ void thread_leave(struct thread *self) {
     stop_if_noted(self);
 }
 
+bool thread_start_internal(struct thread *self, void (*body)(void *), void *argument, const char *name) {
+    thread_safe_begin(self);
+    bool started = os_start_thread(body, argument, name);
+    thread_safe_end(self);
+    OS_KEEP_FRAME();
+    return started;
+}
+
 /* While a fork is under way nobody becomes INSIDE but the thread that forks. */
 _Atomic uint32_t fork_gate;
 static __thread bool forking __attribute__((tls_model("initial-exec")));

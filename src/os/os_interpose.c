@@ -133,17 +133,15 @@ __attribute__((visibility("default"))) int thrd_join(thrd_t thread, int *result)
     return error == 0 ? thrd_success : thrd_error;
 }
 
-__attribute__((visibility("default"))) int thrd_detach(thrd_t thread) {
-    if (__interceptor_pthread_detach == NULL)
-        return NEXT(thrd_detach)(thread);
-    return __interceptor_pthread_detach(thread) == 0 ? thrd_success : thrd_error;
-}
-
 __attribute__((visibility("default"))) int pthread_detach(pthread_t thread) {
     int error = __interceptor_pthread_detach ? __interceptor_pthread_detach(thread) : NEXT(pthread_detach)(thread);
     if (error == 0)
         os_thread_hooks_table.joined(thread);
     return error;
+}
+
+__attribute__((visibility("default"))) int thrd_detach(thrd_t thread) {
+    return pthread_detach(thread) == 0 ? thrd_success : thrd_error;
 }
 
 __attribute__((visibility("default"), noreturn)) void pthread_exit(void *result) {

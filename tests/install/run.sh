@@ -52,7 +52,7 @@ soname() {
 attempt "soname" soname
 
 # Public names, and the functions of libc that Burrow stands in front of (src/os/os_interpose.c).
-interposed='pthread_create|pthread_clockjoin_np|thrd_join|pthread_detach|pthread_exit|pthread_tryjoin_np|pthread_timedjoin_np|pthread_join|thrd_create|sigaction|signal|longjmp|_longjmp|siglongjmp|__longjmp_chk|pthread_sigmask|sigprocmask|sigsuspend|sigwait|sigwaitinfo|sigtimedwait|ppoll|pselect|epoll_pwait'
+interposed='pthread_create|pthread_clockjoin_np|thrd_join|thrd_detach|pthread_detach|pthread_exit|pthread_tryjoin_np|pthread_timedjoin_np|pthread_join|thrd_create|sigaction|signal|longjmp|_longjmp|siglongjmp|__longjmp_chk|pthread_sigmask|sigprocmask|sigsuspend|sigwait|sigwaitinfo|sigtimedwait|ppoll|pselect|epoll_pwait'
 only_public_names() {
     local others
     others=$(nm -D --defined-only "$library" | awk '{print $3}' | grep -vE '^bw_' | grep -vxE "$interposed")

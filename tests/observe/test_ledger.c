@@ -575,6 +575,38 @@ static void child_churn(void) {
     bw_keep_alive(live);
 }
 
+static void child_churn_little(void) {
+    for (int i = 0; i < 20000000; i++)
+        kept = bw_alloc(16);
+}
+
+// With next to nothing alive the goal is the least one: 4 MiB, doubled up to three times where pauses take too long.
+static void test_least_goal(void **state) {
+    (void)state;
+    static struct outcome outcome;
+    static struct line lines[500];
+    static const struct {
+        const char *percent;
+        long least;
+    } cases[] = {{"GOGC=100", 4}, {"GOGC=200", 8}};
+    for (size_t c = 0; c < COUNT_OF(cases); c++) {
+        const char *const settings[] = {"BURROWDEBUG=gctrace=1", cases[c].percent, NULL};
+        assert_succeeded("churn_little", settings, &outcome);
+        size_t count = parse_trace(&outcome, lines, COUNT_OF(lines));
+        assert_in_range(count, 305 / 8 / cases[c].least, 310 / cases[c].least);
+        assert_int_equal(lines[0].goal, cases[c].least);
+        for (size_t i = 0; i < count; i++) {
+            long times = lines[i].goal / cases[c].least;
+            assert_true(lines[i].goal % cases[c].least == 0);
+            assert_true(times == 1 || times == 2 || times == 4 || times == 8);
+            if (i > 0) {
+                long before = lines[i - 1].goal / cases[c].least;
+                assert_true(times == before || times == 2 * before || 2 * times == before);
+            }
+        }
+    }
+}
+
 static void test_trace(void **state) {
     (void)state;
     static struct outcome outcome;
@@ -590,10 +622,11 @@ static void test_trace(void **state) {
         assert_int_equal(lines[i].forced, i == 0 || i == count - 1);
         assert_in_range(lines[i].live, 10, 12);
         assert_true(lines[i].start >= lines[i].live && lines[i].end >= lines[i].live);
-        // The goal is the one that this collection was started by: twice what the one before left.
+        // The goal is the one that this collection was started by: twice what the one before left, or the least goal, if
+        // pauses took too much of the time.
         if (i == 0)
             assert_int_equal(lines[i].goal, 4);
-        else
+        else if (lines[i].goal != 32)
             assert_in_range(lines[i].goal, 20, 24);
         if (i > 0 && i < count - 1)
             assert_in_range(lines[i].start, lines[i].goal - 1, lines[i].goal + 3);
@@ -920,8 +953,8 @@ static void test_table(void **state) {
 #define CHILD(name)                                                                                                    \
     { #name, child_##name }
 static const struct child children[] = {
-    CHILD(churn),        CHILD(begin),      CHILD(off),      CHILD(percent),
-    CHILD(memory_limit), CHILD(processors), CHILD(min_heap), CHILD(table),
+    CHILD(churn),        CHILD(churn_little), CHILD(begin),    CHILD(off),   CHILD(percent),
+    CHILD(memory_limit), CHILD(processors),   CHILD(min_heap), CHILD(table),
 };
 
 int main(int argc, char **argv) {
@@ -933,6 +966,7 @@ int main(int argc, char **argv) {
         cmocka_unit_test(test_mem_stats),
         cmocka_unit_test(test_automatic_collections),
         cmocka_unit_test(test_trace),
+        cmocka_unit_test(test_least_goal),
         cmocka_unit_test(test_wrong_knobs),
         cmocka_unit_test(test_help),
         cmocka_unit_test(test_knobs_work),
