@@ -133,19 +133,32 @@ __attribute__((no_sanitize("thread"))) static bool set_aside(const struct span *
     return cur >= span->base && object >= cur && object < end && end <= span->base + (span->pages << PAGE_SHIFT);
 }
 
+/* What heap_object_of asks a span. The address may be one in nobody's object: then its span can end or become another's
+ * meanwhile, and any answer is as good. Records are never unmapped, and each field is read once. */
+__attribute__((no_sanitize("thread"))) static void look_at(struct span *seen, const volatile struct span *span) {
+    seen->state = span->state;
+    seen->base = span->base;
+    seen->object_bytes = span->object_bytes;
+    seen->slots = span->slots;
+    seen->reciprocal = span->reciprocal;
+}
+
 uintptr_t heap_object_of(const void *address, struct span **found) {
     if (!heap_contains(address))
         return 0;
-    struct span *span = span_of_offset(heap_offset(address));
-    if (span == NULL || span->state == SPAN_FREE || span->state == SPAN_QUARANTINE)
+    struct span *span = span_of_offset(heap_offset(address)), seen;
+    if (span == NULL)
         return 0;
-    uintptr_t object = span->base;
-    if (span->state == SPAN_SMALL) {
-        size_t index = slot_index(span, (uintptr_t)address);
-        if (index >= span->slots)
+    look_at(&seen, span);
+    if (seen.state == SPAN_FREE || seen.state == SPAN_QUARANTINE)
+        return 0;
+    uintptr_t object = seen.base;
+    if (seen.state == SPAN_SMALL) {
+        size_t index = slot_index(&seen, (uintptr_t)address);
+        if (index >= seen.slots)
             return 0;
-        object += index * span->object_bytes;
-    } else if ((uintptr_t)address - span->base >= span->object_bytes) {
+        object += index * seen.object_bytes;
+    } else if ((uintptr_t)address - seen.base >= seen.object_bytes) {
         return 0;
     }
     uint8_t byte = mark_get(mark_byte(object));
@@ -153,7 +166,7 @@ uintptr_t heap_object_of(const void *address, struct span **found) {
         return 0;
     if (atomic_load(&span->swept) != atomic_load(&heap.cycle) && byte != atomic_load(&heap.live))
         return 0; /* dead, not swept yet */
-    if (span->state == SPAN_SMALL && set_aside(span, object))
+    if (seen.state == SPAN_SMALL && set_aside(span, object))
         return 0;
     *found = span;
     return object;
