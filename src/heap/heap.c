@@ -20,21 +20,29 @@ static void *table_at(int table) {
     }
 }
 
-/* Tables are committed in these steps, and reserved in whole steps. */
-static size_t table_step(int table) {
-    return table == 0 ? OS_HUGE_PAGE : 65536;
+/* The mark bytes of the first 4 MiB of heap lie in small pages, so that a small program stays small, all others in huge
+ * ones: marking reads them at random, and first use of a small page is dear. So the table begins this far before a huge
+ * page. */
+#define SMALL_MARKS (((OS_HUGE_PAGE + ((size_t)4 << 20)) >> PAGE_SHIFT) * (PAGE_BYTES / GRANULE_BYTES))
+
+/* What is committed of a table for so much heap: whole steps. */
+static size_t table_bytes(int table, size_t heap_bytes) {
+    size_t bytes = (heap_bytes >> PAGE_SHIFT) * tables[table].page_bytes;
+    if (table != 0)
+        return (bytes + 65535) & ~(size_t)65535;
+    return bytes <= SMALL_MARKS ? SMALL_MARKS
+                                : SMALL_MARKS + ((bytes - SMALL_MARKS + OS_HUGE_PAGE - 1) & ~(OS_HUGE_PAGE - 1));
 }
 
-static size_t table_bytes(int table, size_t heap_bytes) {
-    size_t step = table_step(table);
-    return ((heap_bytes >> PAGE_SHIFT) * tables[table].page_bytes + step - 1) & ~(step - 1);
+static size_t reserved_for_table(int table, size_t heap_bytes) {
+    return table_bytes(table, heap_bytes) + (table == 0 ? OS_HUGE_PAGE : 0);
 }
 
 static bool reserve(size_t bytes, size_t tables_for) {
     void *at[5] = {os_reserve(bytes, OS_HUGE_PAGE), NULL, NULL, NULL, NULL};
     bool done = at[0] != NULL;
     for (int i = 0; i < 4 && done; i++) {
-        at[i + 1] = os_reserve(table_bytes(i, tables_for), i == 0 ? OS_HUGE_PAGE : 0);
+        at[i + 1] = os_reserve(reserved_for_table(i, tables_for), i == 0 ? OS_HUGE_PAGE : 0);
         done = at[i + 1] != NULL;
     }
     if (!done) {
@@ -42,11 +50,11 @@ static bool reserve(size_t bytes, size_t tables_for) {
             os_unreserve(at[0], bytes);
         for (int i = 0; i < 4; i++)
             if (at[i + 1])
-                os_unreserve(at[i + 1], table_bytes(i, tables_for));
+                os_unreserve(at[i + 1], reserved_for_table(i, tables_for));
         return false;
     }
     heap.base = (uintptr_t)at[0];
-    heap.marks = at[1];
+    heap.marks = (uint8_t *)at[1] + OS_HUGE_PAGE - SMALL_MARKS;
     heap.page_span = at[2];
     heap.page_layout = at[3];
     heap.page_dirty = at[4];
@@ -92,13 +100,11 @@ bool heap_grow(size_t bytes, uintptr_t *from, size_t *got) {
     }
     for (int i = 0; i < 4; i++) {
         size_t end = table_bytes(i, used + step);
-        /* Mark bytes are read at random while marking: huge pages, for fewer TLB misses, once there is more than one. */
-        bool huge = i == 0 && end > OS_HUGE_PAGE;
         if (end > heap.tables_used[i]) {
             char *table = (char *)table_at(i) + heap.tables_used[i];
             if (!os_commit(table, end - heap.tables_used[i]))
                 return false;
-            if (huge)
+            if (i == 0 && end > SMALL_MARKS)
                 os_want_huge_pages(table, end - heap.tables_used[i]);
             heap.tables_used[i] = end;
         }
