@@ -81,7 +81,12 @@ bool os_on_alternate_stack(uintptr_t *lo, uintptr_t *hi) {
 /* --- faults --- */
 
 static void (*fault_explain)(uintptr_t address);
-static struct sigaction fault_before[2];
+/* What was done at a fault before. Not whole struct sigactions: of a mask the kernel fills only the beginning, and what sigaction
+ * leaves in the rest is old stack, which static data would then show to the collector for ever. */
+static struct {
+    void (*action)(int, siginfo_t *, void *); /* NULL: handler says */
+    void (*handler)(int);
+} fault_before[2];
 static const int fault_signals[2] = {SIGSEGV, SIGBUS};
 
 static void on_fault(int number, siginfo_t *info, void *context) {
@@ -89,13 +94,14 @@ static void on_fault(int number, siginfo_t *info, void *context) {
     if (info->si_code > 0)
         fault_explain((uintptr_t)info->si_addr);
     errno = saved;
-    const struct sigaction *before = &fault_before[number == fault_signals[1]];
-    if (before->sa_flags & SA_SIGINFO) {
-        before->sa_sigaction(number, info, context);
-    } else if (before->sa_handler == SIG_IGN && info->si_code <= 0) {
+    void (*action)(int, siginfo_t *, void *) = fault_before[number == fault_signals[1]].action;
+    void (*handler)(int) = fault_before[number == fault_signals[1]].handler;
+    if (action) {
+        action(number, info, context);
+    } else if (handler == SIG_IGN && info->si_code <= 0) {
         return;
-    } else if (before->sa_handler != SIG_DFL && before->sa_handler != SIG_IGN) {
-        before->sa_handler(number);
+    } else if (handler != SIG_DFL && handler != SIG_IGN) {
+        handler(number);
     } else {
         /* The default: put it back; the faulting instruction runs again and the program ends as it would have. */
         os_sigaction_unwrapped(number, &(struct sigaction){.sa_handler = SIG_DFL}, NULL);
@@ -118,8 +124,15 @@ void os_fault_handler_install(void (*explain)(uintptr_t address)) {
         struct sigaction action = {0};
         action.sa_sigaction = on_fault;
         action.sa_flags = SA_SIGINFO | SA_ONSTACK | SA_NODEFER;
-        for (int i = 0; i < 2; i++)
-            os_sigaction_unwrapped(fault_signals[i], &action, &fault_before[i]);
+        for (int i = 0; i < 2; i++) {
+            struct sigaction before;
+            if (os_sigaction_unwrapped(fault_signals[i], &action, &before) != 0)
+                continue;
+            if (before.sa_flags & SA_SIGINFO)
+                fault_before[i].action = before.sa_sigaction;
+            else
+                fault_before[i].handler = before.sa_handler;
+        }
     }
     os_lock_release(&lock);
 }
