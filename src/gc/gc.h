@@ -15,14 +15,13 @@
 enum thread_state { THREAD_RUNNING, THREAD_INSIDE, THREAD_SAFE };
 
 struct thread {
-    struct cache cache;
+    struct cache *cache;
     _Atomic uint32_t state;      /* enum thread_state; written by the thread alone */
     _Atomic uint32_t stop_noted; /* the signal came while INSIDE */
     _Atomic uint32_t stopped_at; /* the stop at which it stopped, by its number */
     _Atomic bool gone;           /* the system knows no such thread: it ended without telling */
     int destructor_rounds;
-    _Atomic bool internal; /* the library's own: never signalled, polls */
-    bool has_cache;
+    _Atomic bool internal;   /* the library's own: never signalled, polls */
     uintptr_t stack_pointer; /* while SAFE or stopped: nothing below it is in use */
     bool blocking;           /* SAFE within bw_blocking, not within the library */
     uintptr_t saved[64];     /* SAFE in bw_blocking: the registers, from a frame that is gone */

@@ -9,8 +9,8 @@ static void collect_if_due(struct thread *self) {
     if (atomic_load_explicit(&heap.handed, memory_order_relaxed) >=
         atomic_load_explicit(&heap.trigger, memory_order_relaxed)) {
         cycle_run(self, CYCLE_PACED);
-    } else if (__builtin_expect(heap.stress != 0, 0) && ++self->cache.refills >= heap.stress) {
-        self->cache.refills = 0;
+    } else if (__builtin_expect(heap.stress != 0, 0) && ++self->cache->refills >= heap.stress) {
+        self->cache->refills = 0;
         cycle_run(self, CYCLE_FORCED);
     }
 }
@@ -29,10 +29,10 @@ static void make_room(struct thread *self) {
 
 static void *allocate_small(struct thread *self, struct layout *layout) {
     collect_if_due(self);
-    void *object = cache_allocate(&self->cache, layout);
+    void *object = cache_allocate(self->cache, layout);
     if (__builtin_expect(object == NULL, 0)) {
         make_room(self);
-        object = cache_allocate(&self->cache, layout);
+        object = cache_allocate(self->cache, layout);
         if (object == NULL)
             out_of_memory(layout->slot_bytes);
     }

@@ -141,8 +141,8 @@ static void add_run(void *context, struct layout *layout, bw__run *run, struct r
 
 static void add_thread(struct thread *thread, void *argument) {
     struct context *context = argument;
-    if (thread->has_cache)
-        cache_each_run(&thread->cache, add_run, context->roots);
+    if (thread->cache)
+        cache_each_run(thread->cache, add_run, context->roots);
     /* The library's own threads hold addresses of spans, not references of the program. */
     if (atomic_load(&thread->gone) || thread->internal)
         return;

@@ -77,10 +77,8 @@ void threads_reap(void) {
         os_lock_release(&threads_lock);
         if (dead == NULL)
             return;
-        if (dead->has_cache) {
-            cache_empty(&dead->cache);
-            cache_unmake(&dead->cache);
-        }
+        if (dead->cache)
+            cache_unmake(dead->cache);
         record_free(dead);
     }
 }
@@ -207,16 +205,16 @@ static void check_handler(struct thread *self) {
     if (os_on_alternate_stack(&lo, &hi) || (uintptr_t)__builtin_frame_address(0) < handler_frame)
         refuse_in_handler();
     handler_frame = 0;
-    if (self && self->has_cache)
-        bw__runs = self->cache.runs;
+    if (self && self->cache)
+        bw__runs = self->cache->runs;
 }
 
 /* Leaving bw_blocking: what was saved must not keep objects alive. */
 static void end_blocking(struct thread *self) {
     self->blocking = 0;
     memset(self->saved, 0, sizeof self->saved);
-    if (self->has_cache)
-        bw__runs = self->cache.runs;
+    if (self->cache)
+        bw__runs = self->cache->runs;
 }
 
 /* INSIDE is written before the gate is looked at, so that a stop from then on waits for this thread; a stop before it made the
@@ -255,11 +253,11 @@ struct thread *thread_enter(void) {
      * the collection did to its runs. */
     if (OS_THREAD_SANITIZER)
         (void)atomic_load(&world_number);
-    if (__builtin_expect(!self->has_cache, 0)) {
-        if (!cache_make(&self->cache))
+    if (__builtin_expect(self->cache == NULL, 0)) {
+        self->cache = cache_make();
+        if (self->cache == NULL)
             os_fatal("runtime: out of memory: cannot make a thread's cache");
-        self->has_cache = true;
-        bw__runs = self->cache.runs;
+        bw__runs = self->cache->runs;
     }
     return self;
 }
@@ -272,11 +270,10 @@ struct thread *thread_attach_internal(void) {
 
 static void end_thread(struct thread *self) {
     bw__runs = empty_runs;
-    if (self->has_cache) {
-        cache_empty(&self->cache);
-        cache_unmake(&self->cache);
-        self->has_cache = false;
-    }
+    struct cache *cache = self->cache;
+    self->cache = NULL;
+    if (cache)
+        cache_unmake(cache);
     /* From here on a signal finds no record; one that came before is answered by leaving the list. */
     thread_current = NULL;
     thread_safe_begin(self);
@@ -456,8 +453,8 @@ static void hook_wait_end(void) {
     struct thread *self = thread_current;
     if (atomic_load(&self->state) == THREAD_SAFE)
         thread_safe_end(self);
-    if (self->has_cache)
-        bw__runs = self->cache.runs;
+    if (self->cache)
+        bw__runs = self->cache->runs;
     thread_leave(self);
 }
 
@@ -498,7 +495,7 @@ static void hook_jumped(void) {
         return;
     struct thread *self = thread_current;
     handler_frame = 0;
-    bw__runs = self && self->has_cache ? self->cache.runs : empty_runs;
+    bw__runs = self && self->cache ? self->cache->runs : empty_runs;
 }
 
 /* fork: at the gate nobody is INSIDE, so that the child's one thread finds every lock free and every structure whole. The
@@ -544,10 +541,8 @@ static void hook_fork_child(void) {
         next = thread->next;
         if (thread == self)
             continue;
-        if (thread->has_cache) {
-            cache_empty(&thread->cache);
-            cache_unmake(&thread->cache);
-        }
+        if (thread->cache)
+            cache_unmake(thread->cache);
         unlink_record(thread);
     }
     self->id = os_thread_id();

@@ -9,26 +9,47 @@
 
 #include <string.h>
 
-bool cache_make(struct cache *cache) {
-    static _Atomic uint32_t made;
-    memset(cache, 0, sizeof *cache);
-    cache->home = (uint16_t)(atomic_fetch_add(&made, 1) % UINT16_MAX + 1);
-    cache->runs = os_map(RUN_SLOTS * sizeof *cache->runs);
-    cache->private_runs = os_map(RUN_SLOTS * sizeof *cache->private_runs);
-    if (cache->runs && cache->private_runs)
-        return true;
-    cache_unmake(cache);
-    return false;
+/* --- the caches ---
+ * None is ever unmapped: spans refer to runs, and whoever asks about an object reads the run that a span refers to without
+ * knowing whether its thread still lives (set_aside in heap.c). A cache whose thread has ended waits for the next thread. */
+
+static void cache_empty(struct cache *cache);
+
+#define KEPT_WARM 32         /* that many that wait may keep the pages that they touched */
+static os_lock waiting_lock; /* held only by threads within the library, so that at a fork nobody holds it */
+static struct cache *waiting;
+static _Atomic size_t waiting_count;
+
+struct cache *cache_make(void) {
+    static uint16_t made;
+    os_lock_acquire(&waiting_lock);
+    struct cache *cache = waiting;
+    if (cache) {
+        waiting = cache->next;
+        atomic_fetch_sub(&waiting_count, 1);
+    } else if ((cache = os_map(sizeof *cache)) != NULL) {
+        made = made == UINT16_MAX ? 1 : made + 1;
+        cache->home = made;
+    }
+    os_lock_release(&waiting_lock);
+    return cache;
 }
 
 void cache_unmake(struct cache *cache) {
-    if (cache->runs)
-        os_unmap(cache->runs, RUN_SLOTS * sizeof *cache->runs);
-    if (cache->private_runs)
-        os_unmap(cache->private_runs, RUN_SLOTS * sizeof *cache->private_runs);
-    if (cache->more)
-        os_unmap(cache->more, cache->more_count * sizeof *cache->more);
-    memset(cache, 0, sizeof *cache);
+    cache_empty(cache);
+    cache->refills = 0;
+    if (atomic_load(&waiting_count) >=
+        KEPT_WARM) { /* all that it holds is zero; without the memory, if the system obliges */
+        os_release(cache->runs, sizeof cache->runs);
+        os_release(cache->private_runs, sizeof cache->private_runs);
+        for (uint32_t i = 0; i < cache->more_chunks; i++)
+            os_release(cache->more[i], MORE_RUNS * sizeof *cache->more[i]);
+    }
+    os_lock_acquire(&waiting_lock);
+    cache->next = waiting;
+    waiting = cache;
+    atomic_fetch_add(&waiting_count, 1);
+    os_lock_release(&waiting_lock);
 }
 
 void cache_each_run(struct cache *cache,
@@ -39,9 +60,33 @@ void cache_each_run(struct cache *cache,
             uint32_t number = word * 64 + (uint32_t)__builtin_ctzl(left);
             visit(context, heap.layouts[number], &cache->runs[number], &cache->private_runs[number]);
         }
-    for (uint32_t i = 0; i < cache->more_count; i++)
-        if (cache->more[i].run.cur || cache->more[i].private_part.handed || cache->more[i].private_part.span)
-            visit(context, heap.layouts[RUN_SLOTS + i], &cache->more[i].run, &cache->more[i].private_part);
+    for (uint32_t i = 0; i < cache->more_chunks; i++)
+        for (uint32_t j = 0; j < MORE_RUNS; j++) {
+            struct extra_run *extra = &cache->more[i][j];
+            if (extra->run.cur || extra->private_part.handed || extra->private_part.span)
+                visit(context, heap.layouts[RUN_SLOTS + i * MORE_RUNS + j], &extra->run, &extra->private_part);
+        }
+}
+
+static bool more_runs(struct cache *cache, uint32_t chunks) {
+    if (chunks > cache->more_room) {
+        struct extra_run **larger = os_map(chunks * sizeof *larger);
+        if (larger == NULL)
+            return false;
+        if (cache->more) { /* only this array: the runs stay where they are */
+            memcpy(larger, cache->more, cache->more_chunks * sizeof *larger);
+            os_unmap(cache->more, cache->more_room * sizeof *larger);
+        }
+        cache->more = larger;
+        cache->more_room = chunks;
+    }
+    while (cache->more_chunks < chunks) {
+        struct extra_run *chunk = os_map(MORE_RUNS * sizeof *chunk);
+        if (chunk == NULL)
+            return false;
+        cache->more[cache->more_chunks++] = chunk;
+    }
+    return true;
 }
 
 static bool find_run(struct cache *cache, struct layout *layout, bw__run **run, struct run_private **private_part) {
@@ -53,22 +98,11 @@ static bool find_run(struct cache *cache, struct layout *layout, bw__run **run, 
         return true;
     }
     uint32_t index = number - RUN_SLOTS;
-    if (index >= cache->more_count) {
-        uint32_t wanted = cache->more_count ? cache->more_count : 1024;
-        while (wanted <= index)
-            wanted *= 2;
-        struct extra_run *larger = os_map(wanted * sizeof *larger);
-        if (larger == NULL)
-            return false;
-        if (cache->more) {
-            memcpy(larger, cache->more, cache->more_count * sizeof *larger);
-            os_unmap(cache->more, cache->more_count * sizeof *cache->more);
-        }
-        cache->more = larger;
-        cache->more_count = wanted;
-    }
-    *run = &cache->more[index].run;
-    *private_part = &cache->more[index].private_part;
+    if (index / MORE_RUNS >= cache->more_chunks && !more_runs(cache, index / MORE_RUNS + 1))
+        return false;
+    struct extra_run *extra = &cache->more[index / MORE_RUNS][index % MORE_RUNS];
+    *run = &extra->run;
+    *private_part = &extra->private_part;
     return true;
 }
 
@@ -254,9 +288,11 @@ static bool take_run(struct cache *cache, struct run_private *private_part, bw__
         atomic_fetch_add_explicit(&heap.handed, cache->unreported, memory_order_relaxed);
         cache->unreported = 0;
     }
+    atomic_fetch_add(&span->run_changes, 1); /* to odd; for the rest see set_aside */
     run->cur = start;
-    __atomic_store_n(&run->end, start + bytes, __ATOMIC_RELEASE); /* after cur: see set_aside */
+    __atomic_store_n(&run->end, start + bytes, __ATOMIC_RELEASE);
     atomic_store(&span->run, run);
+    atomic_fetch_add(&span->run_changes, 1);
     return true;
 }
 
@@ -287,9 +323,9 @@ static void empty_run(void *context, struct layout *layout, bw__run *run, struct
     (void)context;
     size_t bytes = (size_t)(run->end - run->cur);
     run_report(layout, private_part);
-    if (bytes == 0)
+    if (bytes == 0) {
         forget_run(run);
-    if (bytes > 0) {
+    } else {
         struct span *span = span_of_offset(heap_offset(run->cur));
         uint32_t count = (uint32_t)(bytes / layout->slot_bytes);
         bool emptied;
@@ -302,13 +338,14 @@ static void empty_run(void *context, struct layout *layout, bw__run *run, struct
         atomic_fetch_sub(&layout->live.objects, count);
         atomic_fetch_sub(&layout->live.bytes, bytes);
         atomic_store(&span->run, NULL);
-        run->cur = run->end = NULL;
         layout_count_out(layout, span, count);
     }
+    run->cur = run->end = NULL;
     run_give_up_spans(private_part);
+    memset(private_part, 0, sizeof *private_part);
 }
 
-void cache_empty(struct cache *cache) {
+static void cache_empty(struct cache *cache) {
     cache_each_run(cache, empty_run, NULL);
     memset(cache->used, 0, sizeof cache->used);
 }

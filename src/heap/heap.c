@@ -125,18 +125,26 @@ size_t heap_object_bytes(const struct span *span) {
     return span->object_bytes;
 }
 
-/* A slot that a thread has set aside and not handed out. Another thread moves run->cur meanwhile, and takes the next run,
- * of this span or another. An object that was handed out, which is what callers ask for, is never taken for set aside:
- * it lies before `cur` from then on, in each run that this span gives. `end` is read before `cur` since take_run writes
- * it after: so a new end never meets an old cur, with other threads' objects between the two. A cur outside the span is
- * of a run that has gone on. */
+/* A slot that a thread has set aside and not handed out. The thread moves run->cur meanwhile, and takes the next run, of
+ * this span or another, or ends, when its runs wait for another thread. An object that was handed out, which is what callers
+ * ask for, must never be taken for set aside. It lies before `cur` in each run that this span gives; so what matters is
+ * that `end` and `cur` are of one run. Within a span, run_changes tells. A run that has gone on to another span may leave
+ * an old end with a new cur, which is outside this span, but not a new end with an old cur: `end` is written last and read
+ * first. */
 __attribute__((no_sanitize("thread"))) static bool set_aside(const struct span *span, uintptr_t object) {
-    const bw__run *run = atomic_load(&span->run);
-    if (run == NULL)
-        return false;
-    uintptr_t end = (uintptr_t)__atomic_load_n(&run->end, __ATOMIC_ACQUIRE);
-    uintptr_t cur = (uintptr_t)__atomic_load_n(&run->cur, __ATOMIC_RELAXED);
-    return cur >= span->base && object >= cur && object < end && end <= span->base + (span->pages << PAGE_SHIFT);
+    for (;;) {
+        uint32_t changes = atomic_load(&span->run_changes);
+        const bw__run *run = atomic_load(&span->run);
+        if (run == NULL)
+            return false;
+        uintptr_t end = (uintptr_t)__atomic_load_n(&run->end, __ATOMIC_ACQUIRE);
+        uintptr_t cur = (uintptr_t)__atomic_load_n(&run->cur, __ATOMIC_ACQUIRE);
+        if (cur < span->base || object < cur || object >= end || end > span->base + (span->pages << PAGE_SHIFT))
+            return false;
+        if (changes % 2 == 0 && atomic_load(&span->run_changes) == changes)
+            return true;
+        os_cpu_relax();
+    }
 }
 
 /* What heap_object_of asks a span. The address may be one in nobody's object: then its span can end or become another's

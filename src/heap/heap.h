@@ -123,6 +123,7 @@ struct __attribute__((aligned(64))) span { /* threads that own neighbours share 
     _Atomic bool free_in_bin;     /* SPAN_FREE: in a bin; under the pages lock */
     _Atomic bool owned;           /* a thread hands out its slots */
     bw__run *_Atomic run;         /* the run that has unused slots in it, if any */
+    _Atomic uint32_t run_changes; /* odd while a run is taken */
     _Atomic bool overflowed;      /* the mark stack had no room for an object of this span: scan it again */
     _Atomic uint32_t swept;       /* the number of the cycle after which it was swept; SWEEPING */
     _Atomic uint32_t allocated;   /* slots whose byte is not 0 */
@@ -271,28 +272,29 @@ struct run_private {
     struct span_search search;
 };
 #define RUN_SLOTS 4096u /* layouts that have a run in the array; others are found in `more` */
+#define MORE_RUNS 1024u /* in a chunk of `more` */
 struct extra_run {
     bw__run run;
     struct run_private private_part;
 };
 struct cache {
-    bw__run *runs;
-    struct run_private *private_runs;
+    struct cache *next;      /* of those that wait for a thread */
+    struct extra_run **more; /* chunks: of layout RUN_SLOTS + i * MORE_RUNS + j */
+    uint32_t more_chunks, more_room;
+    uint32_t refills;              /* for stress */
+    size_t unreported;             /* bytes handed out that heap.handed does not count yet */
+    uint16_t home;                 /* a number for the thread, not 0; two may have the same */
     uint64_t used[RUN_SLOTS / 64]; /* which runs may be in use */
-    struct extra_run *more;        /* of layout RUN_SLOTS + i */
-    uint32_t more_count;
-    uint32_t refills;  /* for stress */
-    size_t unreported; /* bytes handed out that heap.handed does not count yet */
-    uint16_t home;     /* a number for the thread, not 0; two may have the same */
+    __attribute__((aligned(4096))) bw__run runs[RUN_SLOTS];
+    __attribute__((aligned(4096))) struct run_private private_runs[RUN_SLOTS];
 };
-bool cache_make(struct cache *cache);
+struct cache *cache_make(void);         /* NULL: out of memory */
+void cache_unmake(struct cache *cache); /* gives everything back: the thread ends */
 /* Adds what the run was given to the layout's ledger: counting there at each refill would make threads wait for each
  * other's cache lines. */
 void run_report(struct layout *layout, struct run_private *private_part);
 /* The thread gives up the run's spans (not what is left of the run). */
 void run_give_up_spans(struct run_private *private_part);
-void cache_empty(struct cache *cache); /* gives everything back: the thread ends */
-void cache_unmake(struct cache *cache);
 /* One object of a small layout. NULL: out of memory. */
 void *cache_allocate(struct cache *cache, struct layout *layout);
 /* Calls visit for each run of the cache that is not used up. */

@@ -51,8 +51,8 @@ static void report(void *context, struct layout *layout, bw__run *run, struct ru
 }
 
 static void report_thread(struct thread *thread, void *context) {
-    if (thread->has_cache)
-        cache_each_run(&thread->cache, report, context);
+    if (thread->cache)
+        cache_each_run(thread->cache, report, context);
 }
 
 static void set_aside(void *context, struct layout *layout, bw__run *run, struct run_private *private_part) {
@@ -69,8 +69,8 @@ static void set_aside(void *context, struct layout *layout, bw__run *run, struct
 }
 
 static void set_aside_by_thread(struct thread *thread, void *context) {
-    if (thread->has_cache)
-        cache_each_run(&thread->cache, set_aside, context);
+    if (thread->cache)
+        cache_each_run(thread->cache, set_aside, context);
 }
 
 /* What is in arenas that have not ended; their first chunks count it. */

@@ -658,8 +658,10 @@ static void test_trace(void **state) {
 
 static void *allocate_some(void *unused) {
     (void)unused;
+    void *volatile mine;
     for (int i = 0; i < 100; i++)
-        kept = bw_alloc(100);
+        mine = bw_alloc(100);
+    (void)mine;
     return NULL;
 }
 
