@@ -115,6 +115,93 @@ static void test_waves(void **state) {
     assert_in_range(live_objects(), before, before + 100);
 }
 
+// More types than a thread has an array of runs for, as a language's runtime makes them from its own programs; by threads
+// that end while others ask about their objects, which looks at the runs of the threads that made them.
+
+enum { TYPES = 6000, ASKED = 64 };
+static bw_type described[TYPES];
+static const bw_type *type_list[TYPES];
+static char type_names[TYPES][8];
+static bw__site sites[TYPES];
+static item *asked[ASKED]; // roots, read and written by several threads
+
+static void make_types(void) {
+    static const bw_field fields[] = {
+        {"next", "struct item *", offsetof(item, next), sizeof(void *), BW_FIELD_POINTER},
+        {"value", "uint64_t", offsetof(item, value), sizeof(uint64_t), BW_FIELD_SCALAR},
+    };
+    for (size_t i = 0; i < TYPES; i++) {
+        snprintf(type_names[i], sizeof type_names[i], "t%zu", i);
+        described[i] = (bw_type){type_names[i], sizeof(item), _Alignof(item), fields, COUNT_OF(fields), 0, &bw__unit};
+        type_list[i] = &described[i];
+        sites[i] = (bw__site){.name = type_names[i],
+                              .size = sizeof(item),
+                              .align = _Alignof(item),
+                              .field_class = BW_FIELD_AMBIGUOUS,
+                              .unit = &bw__unit,
+                              .first = type_list,
+                              .last = type_list + TYPES};
+    }
+}
+
+// Two objects of each type from `first` on, each referring to the one before.
+static item *one_of_each(size_t first, size_t count, uint64_t seed) {
+    item *head = NULL;
+    for (size_t i = 0; i < 2 * count; i++) {
+        item *l = bw__new(&sites[(first + i / 2) % TYPES], BW__SLOT_BYTES(item));
+        CHECK(l->next == NULL && l->value == 0);
+        l->next = head;
+        l->value = mix(seed + i) | (uint64_t)1 << 63;
+        head = l;
+        if (i % 7 == 0)
+            __atomic_store_n(&asked[(seed + i) % ASKED], l, __ATOMIC_RELEASE);
+    }
+    return head;
+}
+
+static void *make_one_of_each(void *number) {
+    return one_of_each((uintptr_t)number * 1999, 300, (uintptr_t)number);
+}
+
+static void *ask(void *unused) {
+    (void)unused;
+    while (!atomic_load(&stop_now))
+        for (size_t i = 0; i < ASKED; i++) {
+            item *l = __atomic_load_n(&asked[i], __ATOMIC_ACQUIRE);
+            if (l == NULL)
+                continue;
+            CHECK(bw_base(&l->value) == l && bw_size(l) == BW__SLOT_BYTES(item));
+            CHECK(bw_weak_get(bw_weak_make(l)) == l);
+        }
+    return NULL;
+}
+
+static void test_many_types(void **state) {
+    (void)state;
+    make_types();
+    pthread_t collector = start_collecting(), asking[2];
+    for (size_t i = 0; i < COUNT_OF(asking); i++)
+        CHECK(pthread_create(&asking[i], NULL, ask, NULL) == 0);
+    size_t count = effort(TYPES);
+    item *all = one_of_each(TYPES - count, count, 7);
+    for (size_t wave = 0; wave < effort(200); wave++) {
+        pthread_t threads[4];
+        void *lists[4];
+        for (size_t i = 0; i < COUNT_OF(threads); i++)
+            CHECK(pthread_create(&threads[i], NULL, make_one_of_each, (void *)(wave * COUNT_OF(threads) + i)) == 0);
+        for (size_t i = 0; i < COUNT_OF(threads); i++)
+            CHECK(pthread_join(threads[i], &lists[i]) == 0);
+        for (size_t i = 0; i < COUNT_OF(threads); i++)
+            check_list(lists[i], 600, wave * COUNT_OF(threads) + i);
+    }
+    atomic_store(&stop_now, true);
+    for (size_t i = 0; i < COUNT_OF(asking); i++)
+        CHECK(pthread_join(asking[i], NULL) == 0);
+    stop_collecting(collector);
+    check_list(all, 2 * count, 7);
+    memset(asked, 0, sizeof asked);
+}
+
 static void test_detached_threads(void **state) {
     (void)state;
     pthread_attr_t attributes;
@@ -702,6 +789,7 @@ int main(int argc, char **argv) {
     child_main(argc, argv, children, COUNT_OF(children));
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_waves),
+        cmocka_unit_test(test_many_types),
         cmocka_unit_test(test_detached_threads),
         cmocka_unit_test(test_cancellation),
         cmocka_unit_test(test_key_destructors),
