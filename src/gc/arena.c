@@ -125,7 +125,8 @@ void bw_arena_free(bw_arena *arena) {
     struct thread *self = thread_enter();
     struct span *head = require_arena("bw_arena_free", arena);
     struct layout *layout = head->layout;
-    bool emptied, due = false;
+    bw_amount reclaimed = {0, 0};
+    bool due = false;
     atomic_fetch_add(&layout->handed.bytes, head->inside.bytes);
     atomic_fetch_add(&layout->handed.objects, head->inside.objects);
     atomic_fetch_add(&layout->zero.bytes, head->inside.bytes);
@@ -134,13 +135,14 @@ void bw_arena_free(bw_arena *arena) {
     for (struct chunk *chunk = &arena->chunk, *next; chunk; chunk = next) {
         struct span *span = chunk->span;
         next = chunk->next;
-        span_sweep(span, &emptied);
+        span_sweep(span, &reclaimed);
         due |= specials_of_freed(span->base);
         span->state = SPAN_QUARANTINE;
         span->filled = !os_forbid((void *)span->base, span->pages << PAGE_SHIFT);
         if (span->filled)
             memset((void *)span->base, 0xdb, span->pages << PAGE_SHIFT);
     }
+    layout_count_reclaimed(layout, reclaimed);
     if (due)
         specials_start_threads(self);
     thread_leave(self);

@@ -33,17 +33,26 @@ void gc_lock_release(void) {
     os_lock_release(&gc_lock);
 }
 
-/* No more markers than what the last collection found alive pays for: waking one costs as much as marking some hundred
- * KiB. */
+/* Of what the last marking found alive: the bytes it had to search, and by how much those had grown since the marking
+ * before it, while so many bytes were handed out. */
+static size_t last_searched, last_growth, last_handed;
+
+/* No more markers than the work pays for: waking one, and the threads that slept meanwhile, costs as much as searching some
+ * MiB alone. The work is that of the last marking and, of what was allocated since, twice the share by which it grew then; a
+ * sixteenth before anything is known. */
+#define WORTH_BYTES ((size_t)1 << 20)
 static int markers_wanted(void) {
-    size_t bytes = figures.marked_bytes + atomic_load(&heap.handed) / 16;
-    size_t worth = 1 + bytes / ((size_t)1 << 20);
+    size_t handed = atomic_load(&heap.handed), fresh = handed / 16;
+    if (figures.count > 0)
+        fresh = last_handed ? (size_t)(2 * (double)handed * (double)last_growth / (double)last_handed) : 0;
+    size_t worth = 1 + (last_searched + fresh) / WORTH_BYTES;
     return worth < (size_t)knobs.processors ? (int)worth : knobs.processors;
 }
 
 struct cycle {
     uint64_t began; /* to stop */
     bool paced;
+    int markers;
 };
 
 static void collect(const struct cycle *cycle) {
@@ -58,7 +67,7 @@ static void collect(const struct cycle *cycle) {
     phases->data_bytes = roots.data_bytes;
     mark_begin();
     specials_push_roots();
-    mark_from_roots(&roots, markers_wanted());
+    mark_from_roots(&roots, cycle->markers);
     uint64_t marked = os_now_ns();
     phases->mark = marked - stopped;
     weak_maps_finish_mark();
@@ -66,9 +75,12 @@ static void collect(const struct cycle *cycle) {
     if (knobs.verify)
         verify_marks(&roots);
     atomic_store(&heap.live, mark_live);
-    atomic_store(&heap.handed, 0);
+    last_handed = atomic_exchange(&heap.handed, 0);
     heap_begin_sweep();
     figures.marked_bytes = mark_bytes_taken();
+    size_t searched = mark_bytes_searched() + roots.stack_bytes + roots.data_bytes;
+    last_growth = searched > last_searched ? searched - last_searched : 0;
+    last_searched = searched;
     pacer_after_cycle(figures.marked_bytes, roots.stack_bytes + roots.data_bytes, cycle->paced,
                       os_now_ns() - cycle->began);
     uint64_t end = os_now_ns();
@@ -98,9 +110,9 @@ static void run_locked(void *argument) {
     }
     heap_sweep_all();
     heap_pack_layouts();
-    mark_make_helpers(markers_wanted() - 1);
-    atomic_store(&world_short, markers_wanted() == 1);
-    struct cycle cycle = {os_now_ns(), request->reason == CYCLE_PACED};
+    struct cycle cycle = {os_now_ns(), request->reason == CYCLE_PACED, markers_wanted()};
+    mark_make_helpers(cycle.markers - 1);
+    atomic_store(&world_short, cycle.markers == 1);
     OS_SPILL_REGISTERS();
     self->stack_pointer = os_stack_pointer();
     if (!os_on_alternate_stack(&self->alternate.lo, &self->alternate.hi))
@@ -152,6 +164,16 @@ void cycle_shut_loader_gate(struct thread *self) {
 void cycle_open_loader_gate(void) {
     atomic_store(&loader_gate, 0);
     os_wake(&loader_gate, INT32_MAX);
+}
+
+void cycle_run_paced(struct thread *self) {
+    size_t handed = atomic_load_explicit(&heap.handed, memory_order_relaxed);
+    size_t trigger = atomic_load_explicit(&heap.trigger, memory_order_relaxed);
+    /* A thread that waited for another's collection would sleep, and wake up late. It goes on until it is stopped, or has
+     * gone on too long since the other waits itself. */
+    if (handed < trigger || (atomic_load(&behind_gate) > 0 && handed - trigger < trigger / 8))
+        return;
+    cycle_run(self, CYCLE_PACED);
 }
 
 void cycle_run(struct thread *self, enum cycle_reason reason) {

@@ -74,9 +74,10 @@ void world_stop_install(void);
 /* --- cycle.c --- */
 enum cycle_reason { CYCLE_PACED, CYCLE_FORCED, CYCLE_MEMORY };
 void cycle_run(struct thread *self, enum cycle_reason reason); /* the caller is INSIDE and holds no lock */
-extern _Atomic uint32_t fork_gate;                             /* 1: nobody may become INSIDE; a fork is under way */
-void cycle_shut_loader_gate(struct thread *self);              /* before a fork; INSIDE */
-void cycle_open_loader_gate(void);                             /* after it, in the parent and in the child */
+void cycle_run_paced(struct thread *self);        /* the same, if it is still due and no other thread is about to */
+extern _Atomic uint32_t fork_gate;                /* 1: nobody may become INSIDE; a fork is under way */
+void cycle_shut_loader_gate(struct thread *self); /* before a fork; INSIDE */
+void cycle_open_loader_gate(void);                /* after it, in the parent and in the child */
 void gc_lock_acquire(struct thread *self);
 void gc_lock_release(void);
 extern os_lock gc_lock;
@@ -116,7 +117,7 @@ void roots_add(struct roots *roots, uintptr_t lo, uintptr_t hi, enum root_kind k
 /* --- mark.c --- */
 extern uint8_t mark_live; /* the byte that marking writes */
 /* Marks all that the roots reach, with `markers` markers, the caller among them. Bytes found alive. */
-size_t mark_from_roots(struct roots *roots, int markers);
+void mark_from_roots(struct roots *roots, int markers);
 /* Before mark_from_roots, or followed by mark_drain: puts more on the caller's mark stack. */
 void mark_begin(void);
 void mark_push_words(uintptr_t lo, uintptr_t hi);
@@ -125,6 +126,7 @@ void mark_drain(void);                                            /* marks all t
 /* When an object whose byte is MARK_WATCHED is marked, its address is kept until this asks for it. */
 bool mark_take_watched(uintptr_t *object);
 size_t mark_bytes_taken(void);       /* bytes that marking found alive since mark_from_roots began */
+size_t mark_bytes_searched(void);    /* of them, without large objects that hold no pointers */
 bool mark_is_live(uintptr_t object); /* an object's first byte, while marking */
 uint64_t mark_helpers_ns(void);      /* processor time of the helpers in the last marking */
 void mark_make_helpers(int wanted);  /* the world runs */

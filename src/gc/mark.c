@@ -39,7 +39,8 @@ struct marker {
     struct segment *full;    /* more, oldest last */
     struct range *ranges;
     size_t range_count, range_capacity;
-    size_t bytes;
+    size_t bytes; /* of objects it marked, but large ones without pointers, which cost nothing: */
+    size_t plain;
     uint64_t processor_ns;
     size_t looked; /* at so many objects since this marker last looked whether another is idle */
 };
@@ -326,7 +327,10 @@ static void push_object(struct marker *marker, struct view view, uintptr_t objec
         bytes = span->object_bytes;
         if (span->state == SPAN_QUARANTINE)
             return;
-        marker->bytes += bytes;
+        if (layout->scan == SCAN_NONE)
+            marker->plain += bytes;
+        else
+            marker->bytes += bytes;
     }
     if (layout->scan == SCAN_BITS) {
         size_t words = layout->element_words < 64 ? layout->element_words : 64;
@@ -682,7 +686,7 @@ static bool marker_ready(struct marker *marker) {
      * and never past it. */
     if (marker->range_capacity == 0 && !grow_ranges(&marker->ranges, &marker->range_capacity))
         return false;
-    marker->bytes = 0;
+    marker->bytes = marker->plain = 0;
     marker->looked = 0;
     return true;
 }
@@ -700,7 +704,7 @@ static _Atomic uint32_t marking; /* number */
 static _Atomic int helping;      /* helpers that joined and have not finished */
 static _Atomic uint64_t helper_ns;
 static uint64_t last_helper_ns;
-static _Atomic size_t helper_bytes;
+static _Atomic size_t helper_bytes, helper_plain;
 
 static void help(void *argument) {
     struct helper *self = argument;
@@ -724,6 +728,7 @@ static void help(void *argument) {
         if (marker_ready(&self->marker)) {
             drain(&self->marker);
             atomic_fetch_add(&helper_bytes, self->marker.bytes);
+            atomic_fetch_add(&helper_plain, self->marker.plain);
         } else {
             os_lock_acquire(&shared.lock);
             shared.joined--;
@@ -809,9 +814,10 @@ void mark_begin(void) {
         os_fatal("runtime: out of memory: no mark stack");
 }
 
-size_t mark_from_roots(struct roots *roots, int markers) {
+void mark_from_roots(struct roots *roots, int markers) {
     atomic_store(&helper_ns, 0);
     atomic_store(&helper_bytes, 0);
+    atomic_store(&helper_plain, 0);
     os_lock_acquire(&shared.lock);
     shared.roots = roots;
     atomic_store(&shared.next_root, 0);
@@ -833,7 +839,6 @@ size_t mark_from_roots(struct roots *roots, int markers) {
     last_helper_ns = atomic_load(&helper_ns);
     atomic_store(&shared.idle, 0);
     rescan_overflowed();
-    return own.bytes + atomic_load(&helper_bytes);
 }
 
 void mark_push_words(uintptr_t lo, uintptr_t hi) {
@@ -841,17 +846,22 @@ void mark_push_words(uintptr_t lo, uintptr_t hi) {
 }
 
 void mark_push_fields(uintptr_t object, const struct span *span) {
-    size_t before = own.bytes;
+    size_t bytes = own.bytes, plain = own.plain;
     push_object(&own, view_now(), object, span->layout->number);
-    own.bytes = before; /* the object itself is not marked by this */
+    own.bytes = bytes; /* the object itself is not marked by this */
+    own.plain = plain;
 }
 
 void mark_drain(void) {
     drain_alone();
 }
 
-size_t mark_bytes_taken(void) {
+size_t mark_bytes_searched(void) {
     return own.bytes + atomic_load(&helper_bytes);
+}
+
+size_t mark_bytes_taken(void) {
+    return mark_bytes_searched() + own.plain + atomic_load(&helper_plain);
 }
 
 bool mark_is_live(uintptr_t object) {

@@ -5,10 +5,10 @@
 
 #define LONG_ZERO_BYTES ((size_t)4 << 20)
 
-static void collect_if_due(struct thread *self) {
-    if (atomic_load_explicit(&heap.handed, memory_order_relaxed) >=
-        atomic_load_explicit(&heap.trigger, memory_order_relaxed)) {
-        cycle_run(self, CYCLE_PACED);
+static void collect_if(struct thread *self, bool due) {
+    if (__builtin_expect(due, 0)) {
+        self->cache->due = false;
+        cycle_run_paced(self);
     } else if (__builtin_expect(heap.stress != 0, 0) && ++self->cache->refills >= heap.stress) {
         self->cache->refills = 0;
         cycle_run(self, CYCLE_FORCED);
@@ -28,7 +28,7 @@ static void make_room(struct thread *self) {
 }
 
 static void *allocate_small(struct thread *self, struct layout *layout) {
-    collect_if_due(self);
+    collect_if(self, self->cache->due); /* all threads write heap.handed: it is read when this one has written it */
     void *object = cache_allocate(self->cache, layout);
     if (__builtin_expect(object == NULL, 0)) {
         make_room(self);
@@ -41,7 +41,8 @@ static void *allocate_small(struct thread *self, struct layout *layout) {
 
 /* Zeroes outside the library's locks and, if it takes long, without holding up a collection. */
 static void *allocate_large(struct thread *self, struct layout *layout, size_t bytes, size_t align) {
-    collect_if_due(self);
+    collect_if(self, atomic_load_explicit(&heap.handed, memory_order_relaxed) >=
+                         atomic_load_explicit(&heap.trigger, memory_order_relaxed));
     struct span *span = large_reserve(layout, bytes, align);
     if (span == NULL) {
         make_room(self);

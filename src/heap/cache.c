@@ -37,6 +37,9 @@ struct cache *cache_make(void) {
 
 void cache_unmake(struct cache *cache) {
     cache_empty(cache);
+    atomic_fetch_add_explicit(&heap.handed, cache->unreported, memory_order_relaxed);
+    cache->unreported = cache->report_at = 0;
+    cache->due = false;
     cache->refills = 0;
     if (atomic_load(&waiting_count) >=
         KEPT_WARM) { /* all that it holds is zero; without the memory, if the system obliges */
@@ -263,8 +266,22 @@ void run_report(struct layout *layout, struct run_private *private_part) {
     atomic_fetch_add_explicit(&layout->live.bytes, bytes, memory_order_relaxed);
 }
 
-#define REPORT_BYTES ((size_t)32768)
+#define REPORT_LEAST ((size_t)32768)
+#define REPORT_MOST ((size_t)262144)
 
+/* Tells the collector of what was handed out, when that is worth a cache line that every thread writes. */
+static void report_handed(struct cache *cache, size_t bytes) {
+    cache->unreported += bytes;
+    if (cache->unreported < cache->report_at)
+        return;
+    size_t trigger = atomic_load_explicit(&heap.trigger, memory_order_relaxed), share = trigger / 256;
+    cache->due =
+        atomic_fetch_add_explicit(&heap.handed, cache->unreported, memory_order_relaxed) + cache->unreported >= trigger;
+    cache->unreported = 0;
+    cache->report_at = share < REPORT_LEAST ? REPORT_LEAST : share > REPORT_MOST ? REPORT_MOST : share;
+}
+
+/* No instruction here that waits for stores comes after the first store to memory that is not in the cache yet. */
 static bool take_run(struct cache *cache, struct run_private *private_part, bw__run *run) {
     struct span *span = private_part->span;
     uint32_t first = private_part->position, most = (uint32_t)(CHUNK_BYTES / span->object_bytes);
@@ -276,23 +293,21 @@ static bool take_run(struct cache *cache, struct run_private *private_part, bw__
     see_frees(span, first, count);
     char *start = (char *)span->base + first * span->object_bytes;
     size_t bytes = count * span->object_bytes;
+    atomic_fetch_add_explicit(&span->allocated, count, memory_order_relaxed);
+    private_part->handed += count;
+    report_handed(cache, bytes);
     if (atomic_load_explicit(&span->needs_zero, memory_order_relaxed))
         memset(start, 0, bytes);
     set_new(span, first, count);
     private_part->position = first + count;
     expect_run(span, first + count, count);
-    atomic_fetch_add_explicit(&span->allocated, count, memory_order_relaxed);
-    private_part->handed += count;
-    cache->unreported += bytes;
-    if (cache->unreported >= REPORT_BYTES) {
-        atomic_fetch_add_explicit(&heap.handed, cache->unreported, memory_order_relaxed);
-        cache->unreported = 0;
-    }
-    atomic_fetch_add(&span->run_changes, 1); /* to odd; for the rest see set_aside */
-    run->cur = start;
+    /* Written by the thread that owns the span alone; for the order see set_aside. */
+    uint32_t changes = atomic_load_explicit(&span->run_changes, memory_order_relaxed);
+    atomic_store_explicit(&span->run_changes, changes + 1, memory_order_relaxed);
+    __atomic_store_n(&run->cur, start, __ATOMIC_RELEASE);
     __atomic_store_n(&run->end, start + bytes, __ATOMIC_RELEASE);
-    atomic_store(&span->run, run);
-    atomic_fetch_add(&span->run_changes, 1);
+    atomic_store_explicit(&span->run, run, memory_order_release);
+    atomic_store_explicit(&span->run_changes, changes + 2, memory_order_release);
     return true;
 }
 
@@ -328,8 +343,9 @@ static void empty_run(void *context, struct layout *layout, bw__run *run, struct
     } else {
         struct span *span = span_of_offset(heap_offset(run->cur));
         uint32_t count = (uint32_t)(bytes / layout->slot_bytes);
-        bool emptied;
-        span_sweep(span, &emptied); /* its bytes say live; a sweep under way must not see them change */
+        bw_amount reclaimed = {0, 0};
+        span_sweep(span, &reclaimed); /* its bytes say live; a sweep under way must not see them change */
+        layout_count_reclaimed(layout, reclaimed);
         for (char *slot = run->cur; slot < run->end; slot += layout->slot_bytes)
             mark_set(mark_byte((uintptr_t)slot), MARK_NONE);
         atomic_store(&span->needs_zero, true);

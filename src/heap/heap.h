@@ -232,8 +232,10 @@ uint32_t layout_span_pages(size_t slot_bytes);
 /* --- sweep.c --- */
 /* Takes the span for sweeping if that was not done in this cycle, and sweeps it; true if the caller did it. Afterwards
  * the span is swept, whoever did it; it may have been freed by another thread, unless the caller owns it or an object
- * in it. */
-bool span_sweep(struct span *span, bool *emptied);
+ * in it. What was dead is added to `reclaimed`, which the caller counts before it leaves the library: all threads write
+ * the layout's figures, and may be busy sweeping. */
+bool span_sweep(struct span *span, bw_amount *reclaimed);
+void layout_count_reclaimed(struct layout *layout, bw_amount amount);
 void span_free_empty(struct span *span);
 bool layout_sweep_one(struct layout *layout, struct span **taken);
 bool layout_add_span(struct layout *layout, struct span *span, uint16_t home); /* false: out of memory */
@@ -283,6 +285,8 @@ struct cache {
     uint32_t more_chunks, more_room;
     uint32_t refills;              /* for stress */
     size_t unreported;             /* bytes handed out that heap.handed does not count yet */
+    size_t report_at;              /* it is told when that many are */
+    bool due;                      /* heap.handed passed heap.trigger when it was told */
     uint16_t home;                 /* a number for the thread, not 0; two may have the same */
     uint64_t used[RUN_SLOTS / 64]; /* which runs may be in use */
     __attribute__((aligned(4096))) bw__run runs[RUN_SLOTS];

@@ -251,7 +251,9 @@ struct span *layout_take_partial(struct layout *layout) {
     return span;
 }
 
-#define SEVERAL_BYTES ((size_t)65536)
+/* How much a thread takes at once: the more there is, the fewer visits to what all threads share. */
+#define SEVERAL_LEAST ((size_t)65536)
+#define SEVERAL_MOST ((size_t)262144)
 
 /* Under the lock: the span at that place, owned by the caller from now on, to be swept by it; NULL if there is none, or
  * somebody has it. It is owned before it is swept: see layout_sweep_one. */
@@ -260,7 +262,7 @@ static struct span *take_unswept(struct layout *layout, size_t index, uint16_t h
     if (span == NULL || atomic_load(&span->owned) || atomic_load(&span->swept) == atomic_load(&heap.cycle))
         return NULL;
     layout->homes[index] = home;
-    atomic_store(&span->owned, true);
+    atomic_store_explicit(&span->owned, true, memory_order_release);
     return span;
 }
 
@@ -268,15 +270,18 @@ struct span *layout_take_several(struct layout *layout, uint16_t home, struct sp
     for (;;) {
         struct span *swept = NULL, *unswept = NULL, *span;
         size_t bytes = 0, span_bytes = (size_t)layout->span_pages << PAGE_SHIFT;
+        bw_amount reclaimed = {0, 0};
         os_lock_acquire(&layout->lock);
-        for (; bytes < SEVERAL_BYTES && (span = pop_free(layout)) != NULL; bytes += span_bytes) {
+        size_t share = layout->span_count * span_bytes / 64;
+        size_t several = share < SEVERAL_LEAST ? SEVERAL_LEAST : share > SEVERAL_MOST ? SEVERAL_MOST : share;
+        for (; bytes < several && (span = pop_free(layout)) != NULL; bytes += span_bytes) {
             span->next = swept;
             swept = span;
         }
         size_t end = atomic_load(&layout->sweep_count);
         if (search->cycle != atomic_load(&heap.cycle))
             *search = (struct span_search){0, atomic_load(&heap.cycle)};
-        for (; bytes < SEVERAL_BYTES && search->next < end; search->next++) {
+        for (; bytes < several && search->next < end; search->next++) {
             if (layout->homes[search->next] != home || (span = take_unswept(layout, search->next, home)) == NULL)
                 continue;
             span->next = unswept;
@@ -284,7 +289,7 @@ struct span *layout_take_several(struct layout *layout, uint16_t home, struct sp
             bytes += span_bytes;
         }
         size_t index = atomic_load(&layout->sweep_next);
-        for (; bytes < SEVERAL_BYTES && index < end; index++) {
+        for (; bytes < several && index < end; index++) {
             if ((span = take_unswept(layout, index, home)) == NULL)
                 continue;
             span->next = unswept;
@@ -296,9 +301,8 @@ struct span *layout_take_several(struct layout *layout, uint16_t home, struct sp
         if (bytes == 0)
             return NULL;
         while ((span = unswept) != NULL) {
-            bool emptied;
             unswept = span->next;
-            span_sweep(span, &emptied);
+            span_sweep(span, &reclaimed);
             if (atomic_load(&span->allocated) == span->slots) {
                 span->next = NULL;
                 span_disown(span);
@@ -307,6 +311,7 @@ struct span *layout_take_several(struct layout *layout, uint16_t home, struct sp
                 swept = span;
             }
         }
+        layout_count_reclaimed(layout, reclaimed);
         if (swept)
             return swept;
     }

@@ -12,8 +12,9 @@ static void count_freed(struct layout *layout, size_t bytes) {
 
 void object_free(struct span *span, uintptr_t object) {
     struct layout *layout = span->layout;
-    bool emptied;
-    span_sweep(span, &emptied);
+    bw_amount reclaimed = {0, 0};
+    span_sweep(span, &reclaimed);
+    layout_count_reclaimed(layout, reclaimed);
     count_freed(layout, span->object_bytes);
     if (span->state == SPAN_LARGE) {
         large_free(span);

@@ -70,16 +70,17 @@ static void count_arena(struct layout *layout, bw_amount *inside) {
     *inside = (bw_amount){0, 0};
 }
 
-static void count_reclaimed(struct layout *layout, size_t objects, size_t bytes) {
-    atomic_fetch_add(&layout->nil.objects, objects);
-    atomic_fetch_add(&layout->nil.bytes, bytes);
-    atomic_fetch_sub(&layout->live.objects, objects);
-    atomic_fetch_sub(&layout->live.bytes, bytes);
+void layout_count_reclaimed(struct layout *layout, bw_amount amount) {
+    if (amount.objects == 0)
+        return;
+    atomic_fetch_add_explicit(&layout->nil.objects, amount.objects, memory_order_relaxed);
+    atomic_fetch_add_explicit(&layout->nil.bytes, amount.bytes, memory_order_relaxed);
+    atomic_fetch_sub_explicit(&layout->live.objects, amount.objects, memory_order_relaxed);
+    atomic_fetch_sub_explicit(&layout->live.bytes, amount.bytes, memory_order_relaxed);
 }
 
-bool span_sweep(struct span *span, bool *emptied) {
+bool span_sweep(struct span *span, bw_amount *reclaimed) {
     uint32_t cycle = atomic_load(&heap.cycle), seen = atomic_load(&span->swept);
-    *emptied = false;
     if (seen == cycle)
         return false;
     if (seen == SWEEPING || !atomic_compare_exchange_strong(&span->swept, &seen, SWEEPING)) {
@@ -93,8 +94,7 @@ bool span_sweep(struct span *span, bool *emptied) {
     }
     size_t before = atomic_load(&span->allocated);
     if (before == 0) { /* kept empty: it has no byte that is not 0 */
-        *emptied = true;
-        atomic_store(&span->swept, cycle);
+        atomic_store_explicit(&span->swept, cycle, memory_order_release);
         return true;
     }
     uint8_t live = (uint8_t)atomic_load(&heap.live);
@@ -111,15 +111,16 @@ bool span_sweep(struct span *span, bool *emptied) {
         kept = keep_live_sparse(bytes, stride, span->slots, live);
     OS_ASSERT(kept <= before);
     if (before > kept) {
-        if (span->layout->counts_inside)
+        if (span->layout->counts_inside) {
             count_arena(span->layout, &span->inside);
-        else
-            count_reclaimed(span->layout, before - kept, (before - kept) * span->object_bytes);
-        atomic_store(&span->needs_zero, true);
-        atomic_store(&span->allocated, (uint32_t)kept);
+        } else {
+            reclaimed->objects += before - kept;
+            reclaimed->bytes += (before - kept) * span->object_bytes;
+        }
+        atomic_store_explicit(&span->needs_zero, true, memory_order_relaxed);
+        atomic_store_explicit(&span->allocated, (uint32_t)kept, memory_order_relaxed);
     }
-    *emptied = kept == 0;
-    atomic_store(&span->swept, cycle);
+    atomic_store_explicit(&span->swept, cycle, memory_order_release);
     return true;
 }
 
@@ -148,17 +149,18 @@ bool layout_sweep_one(struct layout *layout, struct span **taken) {
             span = layout->spans[index];
         }
         /* Owned: a thread has taken it, out of turn, and sweeps it. */
-        bool emptied,
-            ours = span && !atomic_load(&span->owned) && atomic_load(&span->swept) != atomic_load(&heap.cycle);
+        bw_amount reclaimed = {0, 0};
+        bool ours = span && !atomic_load(&span->owned) && atomic_load(&span->swept) != atomic_load(&heap.cycle);
         if (ours && layout->slot_bytes == 0)
-            ours = span_sweep(span, &emptied) && emptied;
+            ours = span_sweep(span, &reclaimed) && atomic_load(&span->allocated) == 0;
         else if (ours)
             atomic_store(&span->owned, true);
         os_lock_release(&layout->lock);
+        if (ours && layout->slot_bytes != 0)
+            span_sweep(span, &reclaimed);
+        layout_count_reclaimed(layout, reclaimed);
         if (!ours)
             continue;
-        if (layout->slot_bytes != 0)
-            span_sweep(span, &emptied);
         *taken = span;
         return true;
     }
