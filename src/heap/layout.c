@@ -139,14 +139,19 @@ static bool grow_span_array(struct layout *layout) {
     return true;
 }
 
+/* Under the lock. */
+static bool add_span(struct layout *layout, struct span *span, uint16_t home) {
+    if (layout->span_count == layout->span_capacity && !grow_span_array(layout))
+        return false;
+    span->index = layout->span_count++;
+    layout->spans[span->index] = span;
+    layout->homes[span->index] = home;
+    return true;
+}
+
 bool layout_add_span(struct layout *layout, struct span *span, uint16_t home) {
     os_lock_acquire(&layout->lock);
-    bool added = layout->span_count < layout->span_capacity || grow_span_array(layout);
-    if (added) {
-        span->index = layout->span_count++;
-        layout->spans[span->index] = span;
-        layout->homes[span->index] = home;
-    }
+    bool added = add_span(layout, span, home);
     os_lock_release(&layout->lock);
     return added;
 }
@@ -186,9 +191,7 @@ void heap_begin_sweep(void) {
         atomic_store(&layout->sweep_count, layout->span_count);
         atomic_store(&layout->sweep_next, 0);
         atomic_store(&layout->partial, NULL);
-        atomic_store(&layout->empty, NULL);
     }
-    atomic_store(&heap.empty_pages, 0);
 }
 
 /* Under the lock. */
@@ -221,6 +224,7 @@ void span_disown(struct span *span) {
         layout_offer(span->layout, span);
 }
 
+/* Under the lock. */
 static struct span *pop(struct span *_Atomic *list) {
     struct span *span = atomic_load(list);
     if (span) {
@@ -231,22 +235,30 @@ static struct span *pop(struct span *_Atomic *list) {
     return span;
 }
 
-/* Under the lock. */
-static struct span *pop_free(struct layout *layout) {
+static struct span *pop_partial(struct layout *layout) {
     struct span *span = pop(&layout->partial);
-    if (span == NULL && (span = pop(&layout->empty)) != NULL)
-        atomic_fetch_sub(&heap.empty_pages, span->pages);
     if (span)
-        atomic_store(&span->owned, true);
+        atomic_store_explicit(&span->owned, true, memory_order_release);
+    return span;
+}
+
+/* Back into the array: it may have objects from now on. There is nothing to sweep in it. */
+static struct span *pop_empty(struct layout *layout, uint16_t home) {
+    struct span *span = atomic_load(&layout->empty);
+    if (span == NULL || !add_span(layout, span, home))
+        return NULL;
+    pop(&layout->empty);
+    atomic_fetch_sub(&heap.empty_pages, span->pages);
+    atomic_store(&span->swept, atomic_load(&heap.cycle));
+    atomic_store(&span->owned, true);
     return span;
 }
 
 struct span *layout_take_partial(struct layout *layout) {
-    if (atomic_load_explicit(&layout->partial, memory_order_relaxed) == NULL &&
-        atomic_load_explicit(&layout->empty, memory_order_relaxed) == NULL)
+    if (atomic_load_explicit(&layout->partial, memory_order_relaxed) == NULL)
         return NULL;
     os_lock_acquire(&layout->lock);
-    struct span *span = pop_free(layout);
+    struct span *span = pop_partial(layout);
     os_lock_release(&layout->lock);
     return span;
 }
@@ -274,7 +286,7 @@ struct span *layout_take_several(struct layout *layout, uint16_t home, struct sp
         os_lock_acquire(&layout->lock);
         size_t share = layout->span_count * span_bytes / 64;
         size_t several = share < SEVERAL_LEAST ? SEVERAL_LEAST : share > SEVERAL_MOST ? SEVERAL_MOST : share;
-        for (; bytes < several && (span = pop_free(layout)) != NULL; bytes += span_bytes) {
+        for (; bytes < several && (span = pop_partial(layout)) != NULL; bytes += span_bytes) {
             span->next = swept;
             swept = span;
         }
@@ -297,6 +309,11 @@ struct span *layout_take_several(struct layout *layout, uint16_t home, struct sp
             bytes += span_bytes;
         }
         atomic_store(&layout->sweep_next, index);
+        /* Last those that were not used in the last cycle: they are in no cache. */
+        for (; bytes < several && (span = pop_empty(layout, home)) != NULL; bytes += span_bytes) {
+            span->next = swept;
+            swept = span;
+        }
         os_lock_release(&layout->lock);
         if (bytes == 0)
             return NULL;
@@ -317,9 +334,11 @@ struct span *layout_take_several(struct layout *layout, uint16_t home, struct sp
     }
 }
 
+/* Out of the array: a collection, which looks at every span there, costs nothing for those that are kept. */
 void layout_keep_empty(struct layout *layout, struct span *span) {
     os_lock_acquire(&layout->lock);
-    atomic_store(&span->partial_tag, atomic_load(&heap.cycle)); /* on a list: object_free must not offer it */
+    layout->spans[span->index] = NULL;
+    layout->holes++;
     span->next = atomic_load(&layout->empty);
     atomic_store(&layout->empty, span);
     atomic_store(&span->owned, false);
@@ -342,7 +361,7 @@ bool heap_free_empty(void) {
             os_lock_release(&layout->lock);
             if (span == NULL)
                 break;
-            span_free_empty(span);
+            pages_free(span);
             found = true;
         }
     }

@@ -93,7 +93,7 @@ bool span_sweep(struct span *span, bw_amount *reclaimed) {
         return false;
     }
     size_t before = atomic_load(&span->allocated);
-    if (before == 0) { /* kept empty: it has no byte that is not 0 */
+    if (before == 0) { /* it has no byte that is not 0 */
         atomic_store_explicit(&span->swept, cycle, memory_order_release);
         return true;
     }
@@ -142,15 +142,17 @@ bool layout_sweep_one(struct layout *layout, struct span **taken) {
     while (atomic_load_explicit(&layout->sweep_next, memory_order_relaxed) <
            atomic_load_explicit(&layout->sweep_count, memory_order_relaxed)) {
         os_lock_acquire(&layout->lock);
-        size_t index = atomic_load(&layout->sweep_next);
+        size_t index = atomic_load(&layout->sweep_next), end = atomic_load(&layout->sweep_count);
+        size_t stop = end - index < 256 ? end : index + 256; /* others wait for the lock */
         struct span *span = NULL;
-        if (index < atomic_load(&layout->sweep_count)) {
-            atomic_store(&layout->sweep_next, index + 1);
-            span = layout->spans[index];
-        }
+        bool ours = false;
         /* Owned: a thread has taken it, out of turn, and sweeps it. */
+        while (index < stop && !ours) {
+            span = layout->spans[index++];
+            ours = span && !atomic_load(&span->owned) && atomic_load(&span->swept) != atomic_load(&heap.cycle);
+        }
+        atomic_store(&layout->sweep_next, index);
         bw_amount reclaimed = {0, 0};
-        bool ours = span && !atomic_load(&span->owned) && atomic_load(&span->swept) != atomic_load(&heap.cycle);
         if (ours && layout->slot_bytes == 0)
             ours = span_sweep(span, &reclaimed) && atomic_load(&span->allocated) == 0;
         else if (ours)
