@@ -28,7 +28,7 @@ struct cache *cache_make(void) {
         waiting = cache->next;
         atomic_fetch_sub(&waiting_count, 1);
     } else if ((cache = os_map(sizeof *cache)) != NULL) {
-        made = made == UINT16_MAX ? 1 : made + 1;
+        made = made + 1 == HOME_EMPTY ? HOME_NOBODY + 1 : made + 1;
         cache->home = made;
     }
     os_lock_release(&waiting_lock);

@@ -101,7 +101,10 @@ struct layout {
     _Atomic size_t sweep_count;
     size_t holes;                 /* NULLs in spans */
     struct span *_Atomic partial; /* swept spans with free slots that no thread owns */
-    struct span *_Atomic empty;   /* swept spans without objects: kept for this layout until other pages are short */
+    /* Swept spans without objects, kept for this layout until other pages are short. They stay in the array, so that slots
+     * are handed out in the order of addresses, but a collection passes over them by their home, HOME_EMPTY. */
+    _Atomic size_t empty_count;
+    size_t empty_next; /* none has an index below this */
 
     /* The ledger: what was handed to threads, and what came back; live counts the same events separately. */
     struct amount handed, nil, zero, live;
@@ -250,12 +253,15 @@ struct span *layout_take_partial(struct layout *layout); /* or an empty one; NUL
 /* Some spans with free slots, swept and owned by the caller, linked by `next`: one visit to the lock for several. NULL:
  * none is left that could be had without new pages. Those at home with the caller come first: their memory and their
  * mark bytes are in its processor's cache, or at least in no other's. */
+#define HOME_NOBODY 0 /* large objects; freed spans */
+#define HOME_EMPTY UINT16_MAX
 struct span_search { /* how far a thread has looked for spans of a layout at home with it */
     size_t next;
     uint32_t cycle; /* in which that is so */
 };
 struct span *layout_take_several(struct layout *layout, uint16_t home, struct span_search *search);
 void layout_keep_empty(struct layout *layout, struct span *span);
+void layout_leave_hole(struct layout *layout, size_t index); /* under the lock: the span there ends */
 /* Gives back the memory of pages within spans that no object touches; bytes. The sweep must be complete. */
 size_t heap_release_within_spans(void);
 bool heap_free_empty(void);   /* every kept empty span goes back to the pages; false: there was none */
@@ -287,7 +293,7 @@ struct cache {
     size_t unreported;             /* bytes handed out that heap.handed does not count yet */
     size_t report_at;              /* it is told when that many are */
     bool due;                      /* heap.handed passed heap.trigger when it was told */
-    uint16_t home;                 /* a number for the thread, not 0; two may have the same */
+    uint16_t home;                 /* a number for the thread; two may have the same */
     uint64_t used[RUN_SLOTS / 64]; /* which runs may be in use */
     __attribute__((aligned(4096))) bw__run runs[RUN_SLOTS];
     __attribute__((aligned(4096))) struct run_private private_runs[RUN_SLOTS];

@@ -39,7 +39,7 @@ void *large_publish(struct span *span) {
     struct layout *layout = span->layout;
     /* A collection may have passed since the span was reserved. */
     atomic_store(&span->swept, atomic_load(&heap.cycle));
-    if (!layout_add_span(layout, span, 0)) {
+    if (!layout_add_span(layout, span, HOME_NOBODY)) {
         pages_free(span);
         return NULL;
     }

@@ -139,21 +139,22 @@ static bool grow_span_array(struct layout *layout) {
     return true;
 }
 
-/* Under the lock. */
-static bool add_span(struct layout *layout, struct span *span, uint16_t home) {
-    if (layout->span_count == layout->span_capacity && !grow_span_array(layout))
-        return false;
-    span->index = layout->span_count++;
-    layout->spans[span->index] = span;
-    layout->homes[span->index] = home;
-    return true;
-}
-
 bool layout_add_span(struct layout *layout, struct span *span, uint16_t home) {
     os_lock_acquire(&layout->lock);
-    bool added = add_span(layout, span, home);
+    bool added = layout->span_count < layout->span_capacity || grow_span_array(layout);
+    if (added) {
+        span->index = layout->span_count++;
+        layout->spans[span->index] = span;
+        layout->homes[span->index] = home;
+    }
     os_lock_release(&layout->lock);
     return added;
+}
+
+void layout_leave_hole(struct layout *layout, size_t index) {
+    layout->spans[index] = NULL;
+    layout->homes[index] = HOME_NOBODY;
+    layout->holes++;
 }
 
 /* Every span is swept and no thread is being given one: the world is stopped, or the caller holds the gc lock and has
@@ -174,6 +175,7 @@ void heap_pack_layouts(void) {
                 }
             layout->span_count = kept;
             layout->holes = 0;
+            layout->empty_next = 0;
             atomic_store(&layout->sweep_count, 0);
             atomic_store(&layout->sweep_next, 0);
         }
@@ -225,32 +227,29 @@ void span_disown(struct span *span) {
 }
 
 /* Under the lock. */
-static struct span *pop(struct span *_Atomic *list) {
-    struct span *span = atomic_load(list);
-    if (span) {
-        atomic_store(list, span->next);
-        span->next = NULL;
-        atomic_store(&span->partial_tag, 0);
-    }
-    return span;
-}
-
 static struct span *pop_partial(struct layout *layout) {
-    struct span *span = pop(&layout->partial);
-    if (span)
-        atomic_store_explicit(&span->owned, true, memory_order_release);
+    struct span *span = atomic_load(&layout->partial);
+    if (span == NULL)
+        return NULL;
+    atomic_store(&layout->partial, span->next);
+    span->next = NULL;
+    atomic_store(&span->partial_tag, 0);
+    atomic_store_explicit(&span->owned, true, memory_order_release);
     return span;
 }
 
-/* Back into the array: it may have objects from now on. There is nothing to sweep in it. */
+/* Under the lock: the kept empty span of the lowest index; NULL. It is kept no more. */
 static struct span *pop_empty(struct layout *layout, uint16_t home) {
-    struct span *span = atomic_load(&layout->empty);
-    if (span == NULL || !add_span(layout, span, home))
+    if (atomic_load(&layout->empty_count) == 0)
         return NULL;
-    pop(&layout->empty);
+    size_t index = layout->empty_next;
+    while (layout->homes[index] != HOME_EMPTY)
+        index++;
+    struct span *span = layout->spans[index];
+    layout->homes[index] = home;
+    layout->empty_next = index + 1;
+    atomic_fetch_sub(&layout->empty_count, 1);
     atomic_fetch_sub(&heap.empty_pages, span->pages);
-    atomic_store(&span->swept, atomic_load(&heap.cycle));
-    atomic_store(&span->owned, true);
     return span;
 }
 
@@ -271,77 +270,80 @@ struct span *layout_take_partial(struct layout *layout) {
  * somebody has it. It is owned before it is swept: see layout_sweep_one. */
 static struct span *take_unswept(struct layout *layout, size_t index, uint16_t home) {
     struct span *span = layout->spans[index];
-    if (span == NULL || atomic_load(&span->owned) || atomic_load(&span->swept) == atomic_load(&heap.cycle))
+    if (span == NULL || layout->homes[index] == HOME_EMPTY || atomic_load(&span->owned) ||
+        atomic_load(&span->swept) == atomic_load(&heap.cycle))
         return NULL;
     layout->homes[index] = home;
     atomic_store_explicit(&span->owned, true, memory_order_release);
     return span;
 }
 
+/* In the order in which they are to be used, which is that of their addresses where it can be. */
+struct span_list {
+    struct span *first, **end;
+    size_t bytes;
+};
+
+static void append(struct span_list *list, struct span *span) {
+    span->next = NULL;
+    *list->end = span;
+    list->end = &span->next;
+    list->bytes += span->pages << PAGE_SHIFT;
+}
+
 struct span *layout_take_several(struct layout *layout, uint16_t home, struct span_search *search) {
     for (;;) {
-        struct span *swept = NULL, *unswept = NULL, *span;
-        size_t bytes = 0, span_bytes = (size_t)layout->span_pages << PAGE_SHIFT;
-        bw_amount reclaimed = {0, 0};
+        struct span_list list = {NULL, &list.first, 0};
+        struct span *span, **link;
         os_lock_acquire(&layout->lock);
-        size_t share = layout->span_count * span_bytes / 64;
-        size_t several = share < SEVERAL_LEAST ? SEVERAL_LEAST : share > SEVERAL_MOST ? SEVERAL_MOST : share;
-        for (; bytes < several && (span = pop_partial(layout)) != NULL; bytes += span_bytes) {
-            span->next = swept;
-            swept = span;
-        }
+        size_t share = (layout->span_count * layout->span_pages << PAGE_SHIFT) / 64;
+        size_t wanted = share < SEVERAL_LEAST ? SEVERAL_LEAST : share > SEVERAL_MOST ? SEVERAL_MOST : share;
+        while (list.bytes < wanted && (span = pop_partial(layout)) != NULL)
+            append(&list, span);
         size_t end = atomic_load(&layout->sweep_count);
         if (search->cycle != atomic_load(&heap.cycle))
             *search = (struct span_search){0, atomic_load(&heap.cycle)};
-        for (; bytes < several && search->next < end; search->next++) {
-            if (layout->homes[search->next] != home || (span = take_unswept(layout, search->next, home)) == NULL)
-                continue;
-            span->next = unswept;
-            unswept = span;
-            bytes += span_bytes;
-        }
+        for (; list.bytes < wanted && search->next < end; search->next++)
+            if (layout->homes[search->next] == home && (span = take_unswept(layout, search->next, home)) != NULL)
+                append(&list, span);
         size_t index = atomic_load(&layout->sweep_next);
-        for (; bytes < several && index < end; index++) {
-            if ((span = take_unswept(layout, index, home)) == NULL)
-                continue;
-            span->next = unswept;
-            unswept = span;
-            bytes += span_bytes;
-        }
+        for (; list.bytes < wanted && index < end; index++)
+            if ((span = take_unswept(layout, index, home)) != NULL)
+                append(&list, span);
         atomic_store(&layout->sweep_next, index);
-        /* Last those that were not used in the last cycle: they are in no cache. */
-        for (; bytes < several && (span = pop_empty(layout, home)) != NULL; bytes += span_bytes) {
-            span->next = swept;
-            swept = span;
+        /* Last those that were not used in the last cycle: they are in no cache. There is nothing to sweep in them. */
+        while (list.bytes < wanted && (span = pop_empty(layout, home)) != NULL) {
+            atomic_store(&span->swept, atomic_load(&heap.cycle));
+            atomic_store_explicit(&span->owned, true, memory_order_release);
+            append(&list, span);
         }
         os_lock_release(&layout->lock);
-        if (bytes == 0)
+        if (list.bytes == 0)
             return NULL;
-        while ((span = unswept) != NULL) {
-            unswept = span->next;
+        bw_amount reclaimed = {0, 0};
+        for (link = &list.first; (span = *link) != NULL;) {
             span_sweep(span, &reclaimed);
-            if (atomic_load(&span->allocated) == span->slots) {
+            if (atomic_load(&span->allocated) < span->slots) {
+                link = &span->next;
+            } else {
+                *link = span->next;
                 span->next = NULL;
                 span_disown(span);
-            } else {
-                span->next = swept;
-                swept = span;
             }
         }
         layout_count_reclaimed(layout, reclaimed);
-        if (swept)
-            return swept;
+        if (list.first)
+            return list.first;
     }
 }
 
-/* Out of the array: a collection, which looks at every span there, costs nothing for those that are kept. */
 void layout_keep_empty(struct layout *layout, struct span *span) {
     os_lock_acquire(&layout->lock);
-    layout->spans[span->index] = NULL;
-    layout->holes++;
-    span->next = atomic_load(&layout->empty);
-    atomic_store(&layout->empty, span);
-    atomic_store(&span->owned, false);
+    layout->homes[span->index] = HOME_EMPTY;
+    if (span->index < layout->empty_next)
+        layout->empty_next = span->index;
+    atomic_store_explicit(&span->owned, false, memory_order_release);
+    atomic_fetch_add(&layout->empty_count, 1);
     atomic_fetch_add(&heap.empty_pages, span->pages);
     os_lock_release(&layout->lock);
 }
@@ -353,11 +355,11 @@ bool heap_free_empty(void) {
         return false;
     for (uint32_t i = 0; i < count; i++) {
         struct layout *layout = heap.layouts[i];
-        while (atomic_load_explicit(&layout->empty, memory_order_relaxed) != NULL) {
+        while (atomic_load_explicit(&layout->empty_count, memory_order_relaxed) > 0) {
             os_lock_acquire(&layout->lock);
-            struct span *span = pop(&layout->empty);
+            struct span *span = pop_empty(layout, HOME_NOBODY);
             if (span)
-                atomic_fetch_sub(&heap.empty_pages, span->pages);
+                layout_leave_hole(layout, span->index);
             os_lock_release(&layout->lock);
             if (span == NULL)
                 break;

@@ -127,8 +127,7 @@ bool span_sweep(struct span *span, bw_amount *reclaimed) {
 void span_free_empty(struct span *span) {
     struct layout *layout = span->layout;
     os_lock_acquire(&layout->lock);
-    layout->spans[span->index] = NULL;
-    layout->holes++;
+    layout_leave_hole(layout, span->index);
     os_lock_release(&layout->lock);
     pages_free(span);
 }
@@ -147,9 +146,10 @@ bool layout_sweep_one(struct layout *layout, struct span **taken) {
         struct span *span = NULL;
         bool ours = false;
         /* Owned: a thread has taken it, out of turn, and sweeps it. */
-        while (index < stop && !ours) {
-            span = layout->spans[index++];
-            ours = span && !atomic_load(&span->owned) && atomic_load(&span->swept) != atomic_load(&heap.cycle);
+        for (; index < stop && !ours; index++) {
+            if (layout->homes[index] == HOME_EMPTY || (span = layout->spans[index]) == NULL)
+                continue;
+            ours = !atomic_load(&span->owned) && atomic_load(&span->swept) != atomic_load(&heap.cycle);
         }
         atomic_store(&layout->sweep_next, index);
         bw_amount reclaimed = {0, 0};
