@@ -7,7 +7,7 @@
  *
  * What is shown:
  *   - no two threads own the span at once, and nobody hands out a slot that is taken;
- *   - it is on at most one list, once, and not on one while somebody owns it;
+ *   - it is offered as partial or kept as empty, not both, and neither while somebody owns it;
  *   - nobody touches it after its pages are free;
  *   - in the end, if it has a free slot and was swept, somebody can find it: no free slot is lost.
  *
@@ -121,10 +121,15 @@ inline span_disown() {
 inline layout_take_several() {
     LOCK();
     if
-    :: on_partial || on_empty ->
+    :: on_partial ->
         on_partial = false;
-        on_empty = false;
         tag = false;
+        owned = true;
+        mine = true;
+        begin_owning()
+    :: on_empty -> /* pop_empty: perhaps since an earlier cycle, and never swept in this one */
+        on_empty = false;
+        swept = SWEPT;
         owned = true;
         mine = true;
         begin_owning()
@@ -237,7 +242,7 @@ proctype background() {
     :: !taken ->
         taken = true;
         if
-        :: in_array && swept != SWEPT ->
+        :: in_array && !on_empty && swept != SWEPT ->
             to_sweep = true;
 #ifndef OWN_AFTER_SWEEP
             owned = true;
@@ -261,7 +266,6 @@ proctype background() {
             /* layout_keep_empty */
             LOCK();
             assert(!on_partial && !on_empty);
-            tag = true;
             on_empty = true;
             owners--;
             owned = false;
@@ -275,16 +279,13 @@ proctype background() {
     if
     :: on_empty ->
         on_empty = false;
-        tag = false;
+        in_array = false;
         popped = true
     :: else
     fi;
     UNLOCK();
     if
     :: popped ->
-        LOCK();
-        in_array = false;
-        UNLOCK();
         assert(allocated == 0 && owners == 0);
         gone = true
     :: else
@@ -301,11 +302,18 @@ init {
             processes++;
             run frees()
         :: byte_of[0] = DEAD
+        :: on_empty = true /* kept since an earlier cycle */
         fi;
         if
-        :: byte_of[1] = LIVE
-        :: byte_of[1] = DEAD
-        :: byte_of[1] = FREE
+        :: on_empty ->
+            byte_of[0] = FREE;
+            byte_of[1] = FREE
+        :: else ->
+            if
+            :: byte_of[1] = LIVE
+            :: byte_of[1] = DEAD
+            :: byte_of[1] = FREE
+            fi
         fi;
         allocated = (byte_of[0] != FREE) + (byte_of[1] != FREE);
         run allocates();

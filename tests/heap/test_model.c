@@ -409,6 +409,43 @@ static void test_pages_within_spans_go_back(void **state) {
     survivors = NULL;
 }
 
+// What one size of objects no longer needs serves the others, also when collections pass in between: a program that uses
+// one size after the other does not grow.
+static const size_t phase_sizes[] = {64, 1000, 16, 256, 5000, 48, 400, 30000};
+#define PHASE_BYTES ((size_t)24 << 20)
+
+static void *use_one_size(void *argument) {
+    size_t size = *(const size_t *)argument, count = PHASE_BYTES / size;
+    char **all = bw_new_array(char *, count);
+    for (size_t i = 0; i < count; i++) {
+        all[i] = bw_alloc_noscan(size);
+        fill(all[i], 0, 8, i);
+    }
+    for (size_t i = 0; i < count; i++)
+        check_pattern(all[i], 8, i, "of the phase's objects");
+    bw_keep_alive(all);
+    return NULL;
+}
+
+static void test_sizes_share_the_heap(void **state) {
+    (void)state;
+    uint64_t after_first_round = 0;
+    for (size_t round = 0; round < 3; round++)
+        for (size_t i = 0; i < COUNT_OF(phase_sizes); i++) {
+            size_t size = phase_sizes[i];
+            in_thread(use_one_size, &size);
+            clear_stack();
+            bw_gc();
+            bw_gc(); // what the first left kept empty is not lost to the second
+            bw_mem_stats stats;
+            bw_read_mem_stats(&stats);
+            if (round == 0 && i == 1)
+                after_first_round = stats.heap_sys;
+            if (round > 0 || i > 1)
+                assert_in_range(stats.heap_sys, 0, after_first_round + after_first_round / 4);
+        }
+}
+
 int main(int argc, char **argv) {
     child_main(argc, argv, NULL, 0);
     const struct CMUnitTest tests[] = {
@@ -417,6 +454,7 @@ int main(int argc, char **argv) {
         cmocka_unit_test(test_threads_with_frequent_collections),
         cmocka_unit_test(test_memory_goes_back),
         cmocka_unit_test(test_pages_within_spans_go_back),
+        cmocka_unit_test(test_sizes_share_the_heap),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
