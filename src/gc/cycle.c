@@ -37,8 +37,8 @@ void gc_lock_release(void) {
  * before it, while so many bytes were handed out. */
 static size_t last_searched, last_growth, last_handed;
 
-/* No more markers than the work pays for: waking one, and the threads that slept meanwhile, costs as much as searching some
- * MiB alone. The work is that of the last marking and, of what was allocated since, twice the share by which it grew then; a
+/* No more markers than the work pays for: waking one, and the threads that slept meanwhile, costs about as much as
+ * searching a MiB alone. The work is that of the last marking and, of what was allocated since, twice the share by which it grew then; a
  * sixteenth before anything is known. */
 #define WORTH_BYTES ((size_t)1 << 20)
 static int markers_wanted(void) {

@@ -41,8 +41,8 @@ void cache_unmake(struct cache *cache) {
     cache->unreported = cache->report_at = 0;
     cache->due = false;
     cache->refills = 0;
-    if (atomic_load(&waiting_count) >=
-        KEPT_WARM) { /* all that it holds is zero; without the memory, if the system obliges */
+    /* All that it holds is zero; without the memory, if the system obliges. */
+    if (atomic_load(&waiting_count) >= KEPT_WARM) {
         os_release(cache->runs, sizeof cache->runs);
         os_release(cache->private_runs, sizeof cache->private_runs);
         for (uint32_t i = 0; i < cache->more_chunks; i++)

@@ -128,23 +128,18 @@ size_t heap_object_bytes(const struct span *span) {
 /* A slot that a thread has set aside and not handed out. The thread moves run->cur meanwhile, and takes the next run, of
  * this span or another, or ends, when its runs wait for another thread. An object that was handed out, which is what callers
  * ask for, must never be taken for set aside. It lies before `cur` in each run that this span gives; so what matters is
- * that `end` and `cur` are of one run. Within a span, run_changes tells. A run that has gone on to another span may leave
- * an old end with a new cur, which is outside this span, but not a new end with an old cur: `end` is written last and read
- * first. */
+ * that `end` and `cur` are of one run. Within a span, run_changes tells; if it says that they may not be, the answer is no.
+ * A run that has gone on to another span may leave an old end with a new cur, which is outside this span, but not a new end
+ * with an old cur: `end` is written last and read first. */
 __attribute__((no_sanitize("thread"))) static bool set_aside(const struct span *span, uintptr_t object) {
-    for (;;) {
-        uint32_t changes = atomic_load(&span->run_changes);
-        const bw__run *run = atomic_load(&span->run);
-        if (run == NULL)
-            return false;
-        uintptr_t end = (uintptr_t)__atomic_load_n(&run->end, __ATOMIC_ACQUIRE);
-        uintptr_t cur = (uintptr_t)__atomic_load_n(&run->cur, __ATOMIC_ACQUIRE);
-        if (cur < span->base || object < cur || object >= end || end > span->base + (span->pages << PAGE_SHIFT))
-            return false;
-        if (changes % 2 == 0 && atomic_load(&span->run_changes) == changes)
-            return true;
-        os_cpu_relax();
-    }
+    uint32_t changes = atomic_load(&span->run_changes);
+    const bw__run *run = atomic_load(&span->run);
+    if (run == NULL)
+        return false;
+    uintptr_t end = (uintptr_t)__atomic_load_n(&run->end, __ATOMIC_ACQUIRE);
+    uintptr_t cur = (uintptr_t)__atomic_load_n(&run->cur, __ATOMIC_ACQUIRE);
+    return cur >= span->base && object >= cur && object < end && end <= span->base + (span->pages << PAGE_SHIFT) &&
+           changes % 2 == 0 && atomic_load(&span->run_changes) == changes;
 }
 
 /* What heap_object_of asks a span. The address may be one in nobody's object: then its span can end or become another's

@@ -249,7 +249,7 @@ void layout_offer(struct layout *layout, struct span *span);
  * may end it. */
 void layout_count_out(struct layout *layout, struct span *span, uint32_t count);
 void span_disown(struct span *span);                     /* the owner is done with it */
-struct span *layout_take_partial(struct layout *layout); /* or an empty one; NULL */
+struct span *layout_take_partial(struct layout *layout); /* NULL: there is none */
 /* Some spans with free slots, swept and owned by the caller, linked by `next`: one visit to the lock for several. NULL:
  * none is left that could be had without new pages. Those at home with the caller come first: their memory and their
  * mark bytes are in its processor's cache, or at least in no other's. */
