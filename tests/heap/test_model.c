@@ -415,7 +415,7 @@ static const size_t phase_sizes[] = {64, 1000, 16, 256, 5000, 48, 400, 30000};
 #define PHASE_BYTES ((size_t)24 << 20)
 
 static void *use_one_size(void *argument) {
-    size_t size = *(const size_t *)argument, count = PHASE_BYTES / size;
+    size_t size = *(const size_t *)argument, count = effort(PHASE_BYTES) / size;
     char **all = bw_new_array(char *, count);
     for (size_t i = 0; i < count; i++) {
         all[i] = bw_alloc_noscan(size);
@@ -429,6 +429,8 @@ static void *use_one_size(void *argument) {
 
 static void test_sizes_share_the_heap(void **state) {
     (void)state;
+    if (UNDER_SANITIZER || under_valgrind())
+        skip();
     uint64_t after_first_round = 0;
     for (size_t round = 0; round < 3; round++)
         for (size_t i = 0; i < COUNT_OF(phase_sizes); i++) {
