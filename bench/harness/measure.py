@@ -16,6 +16,7 @@ QUICK_SECONDS = 54  # for one job, of the minute that is promised
 QUICK_ROUNDS = 3
 QUICK_REPEAT_BELOW = 20  # seconds: --quick runs another round only if all are done by then
 FULL_LIMIT = 1800
+WARM_BYTES = 256 << 20  # touched before the first programs of a job; then as much as the largest of them had
 
 
 class Failed(Exception):
@@ -60,13 +61,13 @@ def processors_busy(seconds=0.25):
     return 1 - (idle_after - idle) / passed if passed > 0 else 0.0
 
 
-def run_once(job, peer, procs, repetitions, spawns, limit):
-    """Runs the job's program once; what it printed and what it used."""
+def run_once(job, peer, procs, repetitions, spawns, limit, warm):
+    """Runs the job's program once, after so many bytes were touched; what it printed and what it used."""
     command = [str(PEERS[peer].program(job.program)), *job.arguments(peer, procs, repetitions)]
     environment = {**PEERS[peer].environment(procs), **job.environment.get(peer, {})}
     readable, writable = os.pipe()
     try:
-        watch = [str(stopwatch()), str(writable), str(procs), str(spawns), str(max(1, int(limit)))]
+        watch = [str(stopwatch()), str(writable), str(procs), str(spawns), str(max(1, int(limit))), str(warm >> 20)]
         child = subprocess.run(
             [*watch, *command],
             stdin=subprocess.DEVNULL,
@@ -158,6 +159,7 @@ def measure(job, procs, quick=False, rounds=None, started=None, progress=lambda 
     wanted = rounds or (QUICK_ROUNDS if quick else job.rounds)
     repetitions = job.quick_repetitions if quick else job.repetitions
     spawns = job.quick_spawns if quick else job.spawns
+    warm = WARM_BYTES
 
     for round_number in range(wanted):
         if not peers:
@@ -175,7 +177,8 @@ def measure(job, procs, quick=False, rounds=None, started=None, progress=lambda 
             try:
                 if limit < 1:
                     raise TimedOut()
-                text, usage = run_once(job, peer, procs, repetitions, spawns, limit)
+                text, usage = run_once(job, peer, procs, repetitions, spawns, limit, warm)
+                warm = min(max(warm, usage["peak_rss"]), available_memory() // 2)
                 figures[peer] = job.figures(text, usage)
                 checks[peer] = job.check(text)
             except TimedOut:

@@ -2,7 +2,11 @@
  * as one JSON object to a file descriptor. It is a small C program so that the measured one inherits neither the
  * runner's resident memory (which the kernel would count as its peak) nor the cost of forking it.
  *
- *     measure FD PROCESSORS REPETITIONS LIMIT_SECONDS PROGRAM ARGUMENT...
+ *     measure FD PROCESSORS REPETITIONS LIMIT_SECONDS WARM_MIB PROGRAM ARGUMENT...
+ *
+ * Before that, unmeasured, another process touches WARM_MIB of memory and ends. In a virtual machine the first touch of
+ * memory that the host has taken back costs some fifty times as much as of memory that it has not, and which of the two a
+ * program gets depends on who ran before it. So everybody gets memory that somebody has just used.
  *
  * With more than one repetition, "wall" is the median and the program's output is thrown away. A program that runs
  * longer than the limit is killed ("timeout": true). */
@@ -14,6 +18,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
@@ -56,6 +61,26 @@ static void keep_processors(long wanted) {
         fail("sched_setaffinity");
 }
 
+static void warm_up(size_t bytes) {
+    pid_t pid = fork();
+    if (pid < 0)
+        fail("fork");
+    if (pid == 0) {
+        char *memory = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+        if (memory == MAP_FAILED)
+            _exit(0); /* then it is not warm */
+        madvise(memory, bytes, MADV_HUGEPAGE);
+        for (size_t at = 0; at < bytes; at += 4096)
+            memory[at] = 1;
+        _exit(0);
+    }
+    child = pid;
+    while (waitpid(pid, NULL, 0) < 0)
+        if (errno != EINTR)
+            fail("waitpid");
+    child = 0;
+}
+
 static void start(char **command, int quiet, int report) {
     pid_t parent = getpid();
     pid_t pid = fork();
@@ -85,8 +110,8 @@ static int ascending(const void *a, const void *b) {
 }
 
 int main(int argc, char **argv) {
-    if (argc < 6) {
-        fputs("usage: measure FD PROCESSORS REPETITIONS LIMIT_SECONDS PROGRAM ARGUMENT...\n", stderr);
+    if (argc < 7) {
+        fputs("usage: measure FD PROCESSORS REPETITIONS LIMIT_SECONDS WARM_MIB PROGRAM ARGUMENT...\n", stderr);
         return 125;
     }
     int report = atoi(argv[1]);
@@ -100,11 +125,14 @@ int main(int argc, char **argv) {
     signal(SIGALRM, on_alarm);
     alarm((unsigned)atoi(argv[4]));
 
+    if (atol(argv[5]) > 0)
+        warm_up((size_t)atol(argv[5]) << 20);
+
     int status = 0;
     struct rusage usage = {0};
     for (int i = 0; i < repetitions && status == 0; i++) {
         double begin = now();
-        start(argv + 5, repetitions > 1, report);
+        start(argv + 6, repetitions > 1, report);
         while (wait4((pid_t)child, &status, 0, &usage) < 0)
             if (errno != EINTR)
                 fail("wait4");
