@@ -124,11 +124,100 @@ static UNUSED void *shown(uintptr_t hidden) {
     return (void *)~hidden;
 }
 
+/* Drops what memcpy and its like have left in vector registers, which a stopped thread's frame shows as well. */
+static UNUSED NOINLINE void forget_vectors(void) {
+#if defined(__x86_64__)
+    if (__builtin_cpu_supports("avx512f"))
+        __asm__ volatile("vpxord %zmm16, %zmm16, %zmm16\n"
+                         "vpxord %zmm17, %zmm17, %zmm17\n"
+                         "vpxord %zmm18, %zmm18, %zmm18\n"
+                         "vpxord %zmm19, %zmm19, %zmm19\n"
+                         "vpxord %zmm20, %zmm20, %zmm20\n"
+                         "vpxord %zmm21, %zmm21, %zmm21\n"
+                         "vpxord %zmm22, %zmm22, %zmm22\n"
+                         "vpxord %zmm23, %zmm23, %zmm23\n"
+                         "vpxord %zmm24, %zmm24, %zmm24\n"
+                         "vpxord %zmm25, %zmm25, %zmm25\n"
+                         "vpxord %zmm26, %zmm26, %zmm26\n"
+                         "vpxord %zmm27, %zmm27, %zmm27\n"
+                         "vpxord %zmm28, %zmm28, %zmm28\n"
+                         "vpxord %zmm29, %zmm29, %zmm29\n"
+                         "vpxord %zmm30, %zmm30, %zmm30\n"
+                         "vpxord %zmm31, %zmm31, %zmm31\n"); /* registers that code without -mavx512f does not use */
+    if (__builtin_cpu_supports("avx"))
+        __asm__ volatile("vzeroall"
+                         :
+                         :
+                         : "xmm0", "xmm1", "xmm2", "xmm3", "xmm4", "xmm5", "xmm6", "xmm7", "xmm8", "xmm9", "xmm10",
+                           "xmm11", "xmm12", "xmm13", "xmm14", "xmm15");
+    else
+        __asm__ volatile("pxor %%xmm0, %%xmm0\n"
+                         "pxor %%xmm1, %%xmm1\n"
+                         "pxor %%xmm2, %%xmm2\n"
+                         "pxor %%xmm3, %%xmm3\n"
+                         "pxor %%xmm4, %%xmm4\n"
+                         "pxor %%xmm5, %%xmm5\n"
+                         "pxor %%xmm6, %%xmm6\n"
+                         "pxor %%xmm7, %%xmm7\n"
+                         "pxor %%xmm8, %%xmm8\n"
+                         "pxor %%xmm9, %%xmm9\n"
+                         "pxor %%xmm10, %%xmm10\n"
+                         "pxor %%xmm11, %%xmm11\n"
+                         "pxor %%xmm12, %%xmm12\n"
+                         "pxor %%xmm13, %%xmm13\n"
+                         "pxor %%xmm14, %%xmm14\n"
+                         "pxor %%xmm15, %%xmm15\n"
+                         :
+                         :
+                         : "xmm0", "xmm1", "xmm2", "xmm3", "xmm4", "xmm5", "xmm6", "xmm7", "xmm8", "xmm9", "xmm10",
+                           "xmm11", "xmm12", "xmm13", "xmm14", "xmm15");
+#elif defined(__aarch64__)
+    __asm__ volatile("movi v0.2d, #0\n"
+                     "movi v1.2d, #0\n"
+                     "movi v2.2d, #0\n"
+                     "movi v3.2d, #0\n"
+                     "movi v4.2d, #0\n"
+                     "movi v5.2d, #0\n"
+                     "movi v6.2d, #0\n"
+                     "movi v7.2d, #0\n"
+                     "movi v8.2d, #0\n"
+                     "movi v9.2d, #0\n"
+                     "movi v10.2d, #0\n"
+                     "movi v11.2d, #0\n"
+                     "movi v12.2d, #0\n"
+                     "movi v13.2d, #0\n"
+                     "movi v14.2d, #0\n"
+                     "movi v15.2d, #0\n"
+                     "movi v16.2d, #0\n"
+                     "movi v17.2d, #0\n"
+                     "movi v18.2d, #0\n"
+                     "movi v19.2d, #0\n"
+                     "movi v20.2d, #0\n"
+                     "movi v21.2d, #0\n"
+                     "movi v22.2d, #0\n"
+                     "movi v23.2d, #0\n"
+                     "movi v24.2d, #0\n"
+                     "movi v25.2d, #0\n"
+                     "movi v26.2d, #0\n"
+                     "movi v27.2d, #0\n"
+                     "movi v28.2d, #0\n"
+                     "movi v29.2d, #0\n"
+                     "movi v30.2d, #0\n"
+                     "movi v31.2d, #0\n"
+                     :
+                     :
+                     : "v0", "v1", "v2", "v3", "v4", "v5", "v6", "v7", "v8", "v9", "v10", "v11", "v12", "v13", "v14",
+                       "v15", "v16", "v17", "v18", "v19", "v20", "v21", "v22", "v23", "v24", "v25", "v26", "v27", "v28",
+                       "v29", "v30", "v31");
+#endif
+}
+
 /* Overwrites what calls before this one have left below the caller's frame. */
 static UNUSED NOINLINE void clear_stack(void) {
     volatile char room[96 << 10];
     for (size_t i = 0; i < sizeof room; i++)
         room[i] = 0;
+    forget_vectors();
 }
 
 /* FORGET_REGISTERS drops what the calling function has left in registers that calls preserve, FORGET_SCRATCH what is left
