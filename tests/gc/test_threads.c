@@ -4,6 +4,7 @@
 #include "support.h"
 
 #include <dlfcn.h>
+#include <limits.h>
 #include <pthread.h>
 #include <sched.h>
 #include <semaphore.h>
@@ -282,9 +283,11 @@ static pthread_key_t keys[3];
 static atomic_int destroyed[ROUNDS + 1];
 static __thread int rounds;
 
-// Allocates in each of the rounds that there are, and sets itself again.
+// Allocates in each of the rounds that there are, and sets itself again. In the last one the library lets the thread go, by
+// its own key's destructor, which may come first: what only this key's value kept may then be collected before this runs.
 static void destroy_again(void *value) {
-    check_list(value, 10, 3);
+    if (rounds < PTHREAD_DESTRUCTOR_ITERATIONS - 1)
+        check_list(value, 10, 3);
     item *list = make_list(10, 3);
     rounds++;
     atomic_fetch_add(&destroyed[rounds], 1);
