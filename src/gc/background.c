@@ -37,6 +37,10 @@ static void pause_for(int64_t ns) {
 static void work(void *argument) {
     (void)argument;
     own = thread_attach_internal();
+    if (own == NULL) {
+        atomic_store(&has_thread, false);
+        return;
+    }
     uint32_t seen = 0;
     for (;;) {
         uint32_t now = atomic_load(&news);

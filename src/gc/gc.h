@@ -50,7 +50,7 @@ static inline __attribute__((always_inline)) void thread_safe_begin(struct threa
 void thread_safe_end(struct thread *self);
 /* A thread of the library's own that is INSIDE stops here if the world should stop. */
 void thread_poll(struct thread *self);
-struct thread *thread_attach_internal(void);
+struct thread *thread_attach_internal(void); /* INSIDE; for one that allocates nothing. NULL: out of memory */
 /* Words of a stack, copied although the sanitizers would object (roots.c). */
 void thread_copy_words(uintptr_t *to, uintptr_t from, uintptr_t end);
 /* What ended threads returned and nobody has joined: (pthread_t, value) pairs. */

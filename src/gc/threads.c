@@ -183,14 +183,28 @@ static void adopt(struct thread *self) {
     pthread_setspecific(end_key, self);
 }
 
+static void begin(struct thread *self) {
+    self->stack_pointer = (uintptr_t)__builtin_frame_address(0);
+    adopt(self);
+    thread_safe_end(self);
+}
+
 static struct thread *attach(void) {
     runtime_make();
     struct thread *self = record_new();
     if (self == NULL)
         os_fatal("runtime: out of memory: cannot make a thread's record");
-    self->stack_pointer = (uintptr_t)__builtin_frame_address(0);
-    adopt(self);
-    thread_safe_end(self);
+    begin(self);
+    return self;
+}
+
+/* Without a cache: such a thread does not allocate, so that want of memory is no reason for it to end the program. */
+struct thread *thread_attach_internal(void) {
+    struct thread *self = record_new();
+    if (self) {
+        self->internal = true;
+        begin(self);
+    }
     return self;
 }
 
@@ -253,18 +267,12 @@ struct thread *thread_enter(void) {
      * the collection did to its runs. */
     if (OS_THREAD_SANITIZER)
         (void)atomic_load(&world_number);
-    if (__builtin_expect(self->cache == NULL, 0)) {
+    if (__builtin_expect(self->cache == NULL, 0) && !self->internal) {
         self->cache = cache_make();
         if (self->cache == NULL)
             os_fatal("runtime: out of memory: cannot make a thread's cache");
         bw__runs = self->cache->runs;
     }
-    return self;
-}
-
-struct thread *thread_attach_internal(void) {
-    struct thread *self = thread_enter();
-    self->internal = true;
     return self;
 }
 

@@ -33,12 +33,10 @@ static bool came_right(void) {
     return outcome.status == 0 && strcmp(outcome.out, "right\n") == 0 && outcome.err[0] == 0;
 }
 
-// Status 0 only if all was right: a thread of the library's can fail, and tell, while the main thread is already in exit.
 static bool ended_clearly(void) {
     static const char start[] = "fatal error: ";
     const char *end = strchr(outcome.err, '\n');
-    bool late = outcome.status == 0 && strcmp(outcome.out, "right\n") == 0;
-    return (outcome.status == 2 || late) && strncmp(outcome.err, start, sizeof start - 1) == 0 && end && end[1] == 0 &&
+    return outcome.status == 2 && strncmp(outcome.err, start, sizeof start - 1) == 0 && end && end[1] == 0 &&
            (outcome.out[0] == 0 || strcmp(outcome.out, "right\n") == 0) && !strstr(outcome.err, "internal error") &&
            !strstr(outcome.err, "missed") && !strstr(outcome.err, "verify:");
 }
