@@ -31,6 +31,13 @@
 #include <burrow/thread.h>
 #include <burrow/control.h>
 #include <burrow/ledger.h>
+#include <burrow/slice.h>
+#include <burrow/map.h>
+#include <burrow/interface.h>
+#include <burrow/error.h>
+#include <burrow/string.h>
+#include <burrow/panic.h>
+#include <burrow/print.h>
 
 #ifdef BURROW_SHORT_NAMES
 #include <burrow/short_names.h>

@@ -11,6 +11,7 @@
 # status is 0 when nothing failed.
 #
 # JOBS=N     how many compilations and tests run at once (default: one a processor)
+# FUZZ_SECONDS=N  how long the phase fuzz gives each target (default: 15)
 # GCC, CLANG the two compilers (gcc, clang-14)
 set -u
 cd "$(dirname "$0")/.." || exit 1
@@ -23,13 +24,14 @@ GCC=${GCC:-gcc}
 CLANG=${CLANG:-clang-14}
 builds=build/check
 
-all_phases=(format gcc install clang asan tsan valgrind)
+all_phases=(format gcc install clang fuzz asan tsan valgrind)
 describe() {
     case $1 in
     format) echo "clang-format over every C file" ;;
     gcc) echo "build with $GCC, every test in every mode" ;;
     install) echo "make install, then a program outside the tree by pkg-config and by CMake" ;;
     clang) echo "build with $CLANG, the plain tests that are not slow" ;;
+    fuzz) echo "libFuzzer with each target of tests/fuzz, FUZZ_SECONDS each" ;;
     asan) echo "address and undefined behaviour sanitizers, every test" ;;
     tsan) echo "thread sanitizer, every test" ;;
     valgrind) echo "valgrind over the tests marked for it" ;;
@@ -164,6 +166,31 @@ phase_gcc() {
 
 phase_clang() {
     build_and_test clang "$CLANG" "-DBURROW_SANITIZE=" -L '^plain$' -LE '^(slow|valgrind)$'
+}
+
+# libFuzzer writes what it finds into the first corpus: a copy, so that the tree stays as it is.
+phase_fuzz() {
+    if ! build fuzz "$CLANG" -DBURROW_SANITIZE= -DBURROW_FUZZER=ON; then
+        count fuzz 0 1 " (the build)"
+        return
+    fi
+    local good=0 bad=0 target subject
+    for target in "$builds"/fuzz/tests/fuzz/fuzz_*; do
+        [ -x "$target" ] || continue
+        subject=${target##*/fuzz_}
+        rm -rf "$builds/fuzz/corpus-$subject"
+        mkdir -p "$builds/fuzz/corpus-$subject"
+        if "$target" -max_total_time="${FUZZ_SECONDS:-15}" -timeout=60 -rss_limit_mb=4096 -artifact_prefix="$builds/fuzz/" \
+            "$builds/fuzz/corpus-$subject" "tests/fuzz/corpus/$subject" >"$builds/fuzz/$subject.log" 2>&1; then
+            good=$((good + 1))
+        else
+            bad=$((bad + 1))
+            echo "fuzz_$subject:"
+            tail -n 40 "$builds/fuzz/$subject.log"
+        fi
+    done
+    [ $((good + bad)) -eq 0 ] && bad=1
+    count fuzz $good $bad ""
 }
 
 phase_asan() {

@@ -15,10 +15,12 @@ build_set='
 gcc | gcc | compiles the library (gcc 12)
 libc6-dev | /usr/include/stdlib.h | the C library headers, which the example crossref also reads
 cmake | cmake | describes the build
-ninja-build | ninja | runs the build'
+ninja-build | ninja | runs the build
+libxxhash-dev | /usr/include/xxhash.h | the hash function of maps, compiled into the library'
 check_set='
 libcmocka-dev | /usr/include/cmocka.h | the unit tests
 clang-14 | clang-14 | the second compiler
+libclang-rt-14-dev | /usr/lib/llvm-14/lib/clang/14.0.6/lib/linux/libclang_rt.fuzzer-x86_64.a | libFuzzer
 clang-format-14 | clang-format-14 | checks the formatting
 pkg-config | pkg-config | the outside program of tests/install
 valgrind | valgrind | runs the tests marked for it
@@ -63,7 +65,7 @@ while IFS='|' read -r package probe reason; do
     probe=${probe// /}
     if [ -n "$package" ] && ! is_there "$package" "$probe"; then
         missing+=("$package")
-        reasons+=("$(printf '    %-16s %s' "$package" "${reason# }")")
+        reasons+=("$(printf '    %-18s %s' "$package" "${reason# }")")
     fi
 done <<<"$wanted"
 

@@ -21,6 +21,8 @@ METRICS = {
     "cpu": ("s", LOWER),
     "peak_rss": ("MiB", LOWER),
     "time": ("ns/op", LOWER),
+    "size": ("B", LOWER),
+    "longest": ("us", LOWER),
     "rate": ("Mop/s", HIGHER),
     "objects": ("Mobj/s", HIGHER),
     "bytes": ("MiB/s", HIGHER),
@@ -327,6 +329,104 @@ def resident(kind, words):
     )
 
 
+# ---- maps, slices, interfaces, errors, panics ------------------------------------------------------------------------
+
+MAP_SIZES = {"1000": "1k", "100000": "100k", "10000000": "10M"}
+MAP_ROWS = {
+    "insert": "inserting into an empty map",
+    "insert_presized": "inserting into a map made for that many",
+    "hit": "looking up keys that are there",
+    "miss": "looking up keys that are not",
+    "iterate": "visiting all entries",
+    "delete": "deleting every key",
+}
+APPEND_ROWS = {
+    "10M_int": ("append-10M", "appending 10 M integers to an empty slice (glib: a vector written by hand)"),
+    "10M_int_precap": ("append-10M-sized", "appending 10 M integers to a slice with room for them"),
+    "to100_from_nil": ("append-100", "appending 100 integers to an empty slice, again and again"),
+}
+
+
+def maps():
+    workloads = []
+    for kind, words in (("int", "64-bit integers to integers"), ("string", "strings of 20 bytes to integers")):
+        for size in MAP_SIZES.values():
+            for row, description in MAP_ROWS.items():
+                if kind == "int" or row != "insert_presized":
+                    name = f"map-{kind}-{size}-{row.replace('_', '-')}"
+                    workloads.append(Workload(name, "map", f"{description}; {size} {words}"))
+    for size in MAP_SIZES.values():
+        workloads.append(Workload(f"map-int-{size}-longest", "map", f"the longest insertion, from {size} entries to twice"))
+    workloads += [Workload(name, "append", words) for name, words in APPEND_ROWS.values()]
+
+    def figures(text, usage):
+        values = {}
+        for kind, size, row, value in re.findall(r"^R map_(int|string)_(\d+)_(\w+) ns/op ([\d.]+)", text, re.MULTILINE):
+            values[f"map-{kind}-{MAP_SIZES[size]}-{row.replace('_', '-')}"] = {"time": float(value)}
+        for size, value in re.findall(r"^R map_int_(\d+)_longest_insert us ([\d.]+)", text, re.MULTILINE):
+            values[f"map-int-{MAP_SIZES[size]}-longest"] = {"longest": float(value)}
+        for row, value in re.findall(r"^R slice_append_(\w+) ns/op ([\d.]+)", text, re.MULTILINE):
+            values[APPEND_ROWS[row][0]] = {"time": float(value)}
+        if len(values) < 30:
+            raise BadOutput("rows are missing")
+        return values
+
+    return Job(
+        name="map",
+        program="map",
+        workloads=workloads,
+        arguments=lambda peer, procs, repetitions: [],
+        figures=figures,
+        check=lambda text: {},
+        peers=["burrow", "go", "glib"],
+        rounds=3,
+        memory=3 << 30,
+    )
+
+
+VALUE_ROWS = {
+    "interface_call": "a call through an interface, of two types in random order",
+    "type_switch": "a switch over five types in random order",
+    "errors_is": "errors.Is through three wrappers",
+    "errors_as": "errors.As through three wrappers",
+    "errors_new": "making an error (Go's compiler leaves it out)",
+    "errorf": "making an error with a number, a string and a wrapped error",
+    "errors_is_not_exist": "errors.Is(ENOENT within a PathError, ErrNotExist)",
+    "defer": "a deferred call",
+    "panic_recover": "a panic and its recovery in one function",
+    "panic_recover_10_frames": "a panic recovered ten calls up",
+    "sprintf": "formatting a string, an integer, a float and a bool",
+}
+
+
+def go_values():
+    workloads = [Workload(f"value-{row.replace('_', '-')}", "value", words) for row, words in VALUE_ROWS.items()]
+    for size in MAP_SIZES.values():
+        workloads.append(Workload(f"map-int-{size}-bytes", "value", f"bytes an entry of a map of {size} integers"))
+
+    def figures(text, usage):
+        values = {}
+        for row, value in re.findall(r"^R values_(\w+) ns/op ([\d.]+)", text, re.MULTILINE):
+            values[f"value-{row.replace('_', '-')}"] = {"time": float(value)}
+        for size, value in re.findall(r"^R values_map_(\d+)_bytes B ([\d.]+)", text, re.MULTILINE):
+            values[f"map-int-{MAP_SIZES[size]}-bytes"] = {"size": float(value)}
+        if len(values) != len(workloads):
+            raise BadOutput("rows are missing")
+        return values
+
+    return Job(
+        name="value",
+        program="values",
+        workloads=workloads,
+        arguments=lambda peer, procs, repetitions: [],
+        figures=figures,
+        check=check_lines,
+        peers=["burrow", "go"],
+        rounds=3,
+        memory=2 << 30,
+    )
+
+
 # ---- the main program ------------------------------------------------------------------------------------------------
 
 
@@ -379,6 +479,7 @@ def all_jobs(procs):
     jobs += [fragmentation(percent) for percent in (50, 90, 99)]
     jobs.append(resident("mixed", "400,000 objects of mixed sizes replaced at random"))
     jobs.append(resident("queue", "a list of 4 million 16 B nodes, appended to and taken from"))
+    jobs += [maps(), go_values()]
     jobs.append(crossref())
     jobs += [startup(False), startup(True)]
     return jobs

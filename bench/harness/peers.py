@@ -179,6 +179,18 @@ class Burrow(CPeer):
         return words
 
 
+class GLib(CPeer):
+    """The hash table that most C programs of Debian link. pkg-config knows where it is."""
+
+    def __init__(self):
+        super().__init__("glib", "GLib's GHashTable", "libglib2.0-dev", "glib.h")
+        found = None
+        if shutil.which("pkg-config"):
+            found = run_quietly(["pkg-config", "--cflags", "--libs", "glib-2.0"])
+        if found is not None and found.returncode == 0:
+            self.links = found.stdout.split()
+
+
 class Go(Peer):
     """Go's programs: ../shared/peers/go/NAME.go beside the repository, else bench/peers/NAME.go."""
 
@@ -235,6 +247,7 @@ PEERS = {
         CPeer("boehm", "Boehm's collector", "libgc-dev", "gc/gc.h", ["-lgc"], ["GC_MARKERS"]),
         CPeer("jemalloc", "jemalloc", "libjemalloc-dev", "jemalloc/jemalloc.h", ["-Wl,--no-as-needed", "-ljemalloc"]),
         CPeer("glibc", "glibc", "libc6", None),
+        GLib(),
     ]
 }
 

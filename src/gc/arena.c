@@ -11,6 +11,7 @@
  */
 #include "gc.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #define FIRST_CHUNK ((size_t)64 << 10)
@@ -32,14 +33,14 @@ struct bw_arena { /* in the first chunk */
 static os_lock arena_lock;
 static struct layout *_Atomic arena_layout;
 
-static void explain_fault(uintptr_t address) {
+static bool explain_fault(uintptr_t address, char *text, size_t room) {
     if (!heap_contains((void *)address))
-        return;
+        return false;
     struct span *span = span_of_offset(heap_offset((void *)address));
-    if (span && span->state == SPAN_QUARANTINE)
-        os_panic("accessed memory at %p, which was in an arena until bw_arena_free\n[signal SIGSEGV: segmentation "
-                 "violation addr=%p]",
-                 (void *)address, (void *)address);
+    if (span == NULL || span->state != SPAN_QUARANTINE)
+        return false;
+    snprintf(text, room, "accessed memory at %p, which was in an arena until bw_arena_free", (void *)address);
+    return true;
 }
 
 static struct layout *get_layout(void) {
@@ -53,7 +54,7 @@ static struct layout *get_layout(void) {
         if (layout == NULL)
             os_fatal("runtime: out of memory: cannot make the layout of arenas");
         atomic_store(&arena_layout, layout);
-        os_fault_handler_install(explain_fault);
+        os_fault_explain(explain_fault);
     }
     os_lock_release(&arena_lock);
     return layout;
@@ -122,8 +123,8 @@ void *bw_arena_alloc_bytes(bw_arena *arena, size_t size) {
 void bw_arena_free(bw_arena *arena) {
     if (arena == NULL)
         return;
-    struct thread *self = thread_enter();
     struct span *head = require_arena("bw_arena_free", arena);
+    struct thread *self = thread_enter();
     struct layout *layout = head->layout;
     bw_amount reclaimed = {0, 0};
     bool due = false;

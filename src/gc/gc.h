@@ -27,6 +27,13 @@ struct thread {
     uintptr_t saved[64];     /* SAFE in bw_blocking: the registers, from a frame that is gone */
     os_stack stack;
     os_range alternate; /* the alternate signal stack it was stopped on */
+    struct {            /* made at need, and kept for the next thread that has this record */
+        void *alternate; /* its alternate signal stack, unless it has one of its own; NULL: none yet */
+        os_range spare;  /* what it panics on when its stack is full; its lowest page faults. {0, 0}: none yet */
+    } stacks;
+    uintptr_t overflowed_at; /* on the spare stack: the stack pointer where its own was full; 0: it is not there */
+    uintptr_t maker_pc;      /* where pthread_create was called for it */
+    int maker;               /* by the thread of this number */
     uintptr_t thread_pointer;
     pid_t id;
     void *argument; /* between pthread_create and the new thread's first step: what it was given */
@@ -58,6 +65,10 @@ void threads_results(uintptr_t *lo, uintptr_t *hi);
 void threads_reap(void); /* records of threads that ended without telling; INSIDE, with the gc lock, the world runs */
 void threads_each(void (*visit)(struct thread *, void *), void *context); /* while the world is stopped */
 void runtime_make(void); /* makes everything once; any thread, any number of calls */
+/* The calling thread panics: may what it deferred run, and the panic be recovered? Not in a signal handler, nor INSIDE. Ends
+ * bw_blocking. */
+bool thread_may_recover(void);
+void thread_recovered(void); /* it goes on, on its own stack */
 
 /* Makes a thread of the library's own, SAFE meanwhile: libc takes locks for it that a stopped thread may hold, and a stop must
  * not wait for whoever waits for those. INSIDE, no lock held. (Who holds the gc lock need not: no other stops the world.) */

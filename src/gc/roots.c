@@ -102,9 +102,30 @@ static void add_foreign_stack(struct roots *roots, uintptr_t stack_pointer) {
 
 #define RED_ZONE 128 /* what a function that calls nothing may use below its stack pointer */
 
+/* A thread whose stack was full runs on its spare stack, and perhaps on its alternate stack after that: all of the spare stack,
+ * and its own from where that was full. */
+static void add_overflowed(struct roots *roots, struct thread *thread) {
+    uintptr_t page = os_page_bytes(), from = (thread->overflowed_at - RED_ZONE) & ~(uintptr_t)7;
+    os_stack stack = thread->stack;
+    if (from < stack.lo || from >= stack.hi)
+        from = stack.lo; /* the last frame was too large to begin */
+    while (from < stack.hi && !os_readable(from))
+        from = (from & ~(page - 1)) + page;
+    roots_add(roots, from, stack.hi, ROOT_STACK);
+    roots_add(roots, thread->stacks.spare.lo + page, thread->stacks.spare.hi, ROOT_STACK);
+}
+
 static void add_stack(struct roots *roots, struct thread *thread) {
     uintptr_t at = thread->stack_pointer;
     os_stack stack = thread->stack;
+    if (thread->overflowed_at != 0 && !(at >= stack.lo && at < stack.hi)) {
+        add_overflowed(roots, thread);
+        if (thread->alternate.hi != 0)
+            roots_add(roots, at & ~(uintptr_t)7, thread->alternate.hi, ROOT_STACK);
+        else if (at < thread->stacks.spare.lo || at >= thread->stacks.spare.hi)
+            add_foreign_stack(roots, at);
+        return;
+    }
     if (at >= stack.lo && at < stack.hi) {
         roots_add(roots, at & ~(uintptr_t)7, stack.hi, ROOT_STACK);
     } else if (thread->alternate.hi != 0) {

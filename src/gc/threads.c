@@ -45,7 +45,9 @@ static struct thread *record_new(void) {
     struct thread *thread = pool;
     if (thread) {
         pool = thread->next;
+        __typeof__(thread->stacks) stacks = thread->stacks;
         memset(thread, 0, sizeof *thread);
+        thread->stacks = stacks;
         atomic_store(&thread->state, THREAD_SAFE);
         thread->next = threads;
         if (threads)
@@ -156,12 +158,50 @@ void thread_poll(struct thread *self) {
 
 static void thread_ended(void *record);
 
+static bool may_panic(void) {
+    struct thread *self = thread_current;
+    return self == NULL || (!self->internal && atomic_load(&self->state) != THREAD_INSIDE);
+}
+
+#define SPARE_STACK_BYTES ((size_t)256 << 10)
+
+static bool is_on_spare_stack(const struct thread *self, uintptr_t at) {
+    return self->overflowed_at != 0 && at < self->stacks.spare.hi && at >= self->stacks.spare.lo - SPARE_STACK_BYTES;
+}
+
+static os_stack stack_at(uintptr_t at) {
+    struct thread *self = thread_current;
+    if (self == NULL)
+        return (os_stack){0, 0};
+    return is_on_spare_stack(self, at) ? (os_stack){self->stacks.spare.lo + os_page_bytes(), self->stacks.spare.hi}
+                                       : self->stack;
+}
+
+/* In the handler of the fault. */
+static os_stack spare_stack(uintptr_t from) {
+    struct thread *self = thread_current;
+    os_stack none = {0, 0};
+    if (self == NULL || is_on_spare_stack(self, from))
+        return none;
+    if (self->stacks.spare.hi == 0) {
+        char *memory = os_map(SPARE_STACK_BYTES);
+        if (memory == NULL || !os_forbid(memory, os_page_bytes()))
+            return none;
+        self->stacks.spare = (os_range){(uintptr_t)memory, (uintptr_t)memory + SPARE_STACK_BYTES};
+    }
+    self->overflowed_at = from;
+    return (os_stack){self->stacks.spare.lo + os_page_bytes(), self->stacks.spare.hi};
+}
+
+static const struct os_fault_hooks fault_hooks = {may_panic, stack_at, spare_stack};
+
 static void runtime_make_once(void) {
     knobs_read();
     heap_make();
     if (pthread_key_create(&end_key, thread_ended) != 0)
         os_fatal("burrow: pthread_key_create failed: too many keys in use");
     world_stop_install();
+    os_fault_panics(&fault_hooks);
     os_watch_fork();
     atomic_store(&runtime_made, true);
     if (knobs.ledger_at_exit)
@@ -179,6 +219,14 @@ static void adopt(struct thread *self) {
     self->thread_pointer = os_thread_pointer();
     self->id = os_thread_id();
     thread_current = self;
+    if (!self->internal) {
+        /* For the fault of a stack that is full. */
+        if (self->stacks.alternate == NULL)
+            self->stacks.alternate = os_map(OS_ALTERNATE_STACK_BYTES);
+        if (self->stacks.alternate)
+            os_alternate_stack_set(self->stacks.alternate, OS_ALTERNATE_STACK_BYTES);
+        os_goroutine();
+    }
     os_stop_signal_unblock();
     pthread_setspecific(end_key, self);
 }
@@ -221,6 +269,21 @@ static void check_handler(struct thread *self) {
     handler_frame = 0;
     if (self && self->cache)
         bw__runs = self->cache->runs;
+}
+
+bool thread_may_recover(void) {
+    struct thread *self = thread_current;
+    if (handler_frame != 0 || (self && atomic_load(&self->state) == THREAD_INSIDE))
+        return false;
+    if (self && !self->internal && atomic_load(&self->state) == THREAD_SAFE)
+        thread_leave(thread_enter());
+    return true;
+}
+
+void thread_recovered(void) {
+    struct thread *self = thread_current;
+    if (self)
+        self->overflowed_at = 0;
 }
 
 /* Leaving bw_blocking: what was saved must not keep objects alive. */
@@ -282,6 +345,8 @@ static void end_thread(struct thread *self) {
     self->cache = NULL;
     if (cache)
         cache_unmake(cache);
+    if (self->stacks.alternate && !os_alternate_stack_unset(self->stacks.alternate))
+        self->stacks.alternate = NULL; /* it stays with the thread, which runs on it */
     /* From here on a signal finds no record; one that came before is answered by leaving the list. */
     thread_current = NULL;
     thread_safe_begin(self);
@@ -295,6 +360,8 @@ static void thread_ended(void *record) {
     struct thread *self = record;
     if (self != thread_current)
         return;
+    if (self->destructor_rounds == 0 && &os_panic_hooks)
+        os_panic_hooks.thread_ended();
     if (++self->destructor_rounds < OS_DESTRUCTOR_ROUNDS) {
         pthread_setspecific(end_key, self);
         return;
@@ -361,8 +428,13 @@ static void *hook_prepare(void *argument) {
     if (thread_current == NULL)
         thread_leave(thread_enter());
     struct thread *thread = record_new();
-    if (thread)
+    if (thread) {
         thread->argument = argument;
+        /* The caller is the library's pthread_create or thrd_create, whose frame begins as every frame of the library does. */
+        const uintptr_t *frame = *(const uintptr_t *const *)__builtin_frame_address(0);
+        thread->maker_pc = frame[1];
+        thread->maker = os_goroutine();
+    }
     return thread;
 }
 
@@ -372,6 +444,7 @@ static void hook_begin(void *record) {
     /* The argument is in the caller's frame now, and that is scanned once the stack is known. */
     self->stack = os_current_stack();
     adopt(self);
+    os_goroutine_made(self->maker_pc, self->maker);
     /* The maker's argument is kept by the record until this thread's registers are searched. */
     thread_safe_end(self);
     self->argument = NULL;
@@ -401,6 +474,8 @@ void threads_results(uintptr_t *lo, uintptr_t *hi) {
 static void hook_returns(void *value) {
     pthread_attr_t attributes;
     int detached = PTHREAD_CREATE_JOINABLE;
+    if (&os_panic_hooks)
+        os_panic_hooks.thread_exits();
     if (heap.base == 0 || !heap_contains(value))
         return;
     if (pthread_getattr_np(pthread_self(), &attributes) == 0) {

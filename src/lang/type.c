@@ -1,32 +1,26 @@
-/* type.c - from the places where a program names a type to the layouts of the heap.
+/* type.c - types at run time: from what the macros of type.h leave behind to one bw_type for each type.
  *
- * A site (struct bw__site) is resolved at its first use: the description is looked for by name among those of the same
+ * A site (struct bw__type_site) is resolved at its first use. What the compiler could tell of the type is in it: its size,
+ * whether its words can be pointers, and for basic types which one. The rest is read from the type's name as the program
+ * wrote it: a star is a pointer, brackets an array, a word a description that is looked for among those of the same
  * executable or shared object, and taken only if it was written in the same translation unit, since two units may have
- * different types of one name. Equal descriptions, as a header included by many units makes them, share a type.
+ * different types of one name. Equal descriptions, as a header included by many units makes them, are one type; and types
+ * that are made of the same types are one: so two types are equal if their addresses are.
+ *
+ * Every type lives as long as the process. The table is guarded by types_lock, which is held while a type is made; a type
+ * that somebody has a pointer to does not change any more, except for its layouts (typed.c).
  */
-#include "../gc/gc.h"
+#include "lang.h"
 
 #include <stdio.h>
 #include <string.h>
 
-/* A type as the library knows it: its words, and the layouts of its objects so far. */
-struct type_info {
-    char *name;
-    size_t size, align;
-    const bw_type *described; /* NULL: none */
-    uint32_t words;           /* up to the last that is searched */
-    uint64_t *searched;       /* bit map of words that are searched */
-    uint64_t *ambiguous;      /* of those, the ones that may be something else */
-    bool pointers;
-    struct layout *single;
-    struct layout *arrays[BW__CLASSES]; /* [0]: large */
-    struct type_info *next;
-};
+os_lock types_lock;
+static struct type_info *buckets[512];
 
-static os_lock types_lock;
-static struct type_info *types;
+/* --- memory for what is never freed --- */
 
-static void *type_memory(size_t bytes) {
+void *type_memory(size_t bytes) {
     static char *slab;
     static size_t left;
     bytes = (bytes + 15) & ~(size_t)15;
@@ -44,256 +38,489 @@ static void *type_memory(size_t bytes) {
     return at;
 }
 
-/* --- descriptions --- */
+/* --- the basic types --- */
 
-static const char *bare_name(const char *name) {
-    return strncmp(name, "struct ", 7) == 0 ? name + 7 : name;
-}
+static struct type_info basic_infos[BW_KIND_BASIC];
+#define BASIC(kind_, name_, T)                                                                                         \
+    [kind_] = {.name = name_, .size = sizeof(T), .align = _Alignof(T), .kind = kind_, .bw__info = &basic_infos[kind_]}
+const bw_type bw__basic[BW_KIND_BASIC] = {
+    [BW_KIND_OPAQUE] = {.name = "opaque", .align = 1, .bw__info = &basic_infos[BW_KIND_OPAQUE]},
+    BASIC(BW_KIND_BOOL, "bool", bool),
+    BASIC(BW_KIND_CHAR, "char", char),
+    BASIC(BW_KIND_INT8, "int8", int8_t),
+    BASIC(BW_KIND_INT16, "int16", int16_t),
+    BASIC(BW_KIND_INT, "int", int),
+    BASIC(BW_KIND_INT64, "int64", int64_t),
+    BASIC(BW_KIND_UINT8, "uint8", uint8_t),
+    BASIC(BW_KIND_UINT16, "uint16", uint16_t),
+    BASIC(BW_KIND_UINT, "uint", unsigned),
+    BASIC(BW_KIND_UINT64, "uint64", uint64_t),
+    BASIC(BW_KIND_FLOAT32, "float32", float),
+    BASIC(BW_KIND_FLOAT64, "float64", double),
+    BASIC(BW_KIND_STRING, "string", bw_string),
+    BASIC(BW_KIND_CSTRING, "*char", char *),
+    BASIC(BW_KIND_ANY, "interface {}", bw_any),
+    BASIC(BW_KIND_ERROR, "error", bw_error),
+    BASIC(BW_KIND_POINTER, "unsafe.Pointer", void *),
+};
 
-static const bw_type *find_description(const bw__site *site) {
-    const char *name = bare_name(site->name);
-    for (const bw_type **entry = site->first; entry < site->last; entry++)
-        if (*entry && (*entry)->unit == site->unit && (*entry)->size == site->size && strcmp((*entry)->name, name) == 0)
-            return *entry;
-    return NULL;
-}
-
-static bool same_description(const bw_type *a, const bw_type *b) {
-    if (a == b)
-        return true;
-    if (a == NULL || b == NULL || a->size != b->size || a->field_count != b->field_count ||
-        strcmp(a->name, b->name) != 0)
-        return false;
-    for (uint32_t i = 0; i < a->field_count; i++) {
-        const bw_field *x = &a->fields[i], *y = &b->fields[i];
-        if (x->offset != y->offset || x->size != y->size || x->field_class != y->field_class ||
-            strcmp(x->name, y->name) != 0)
-            return false;
-    }
-    return true;
-}
+/* --- which words of a type are searched --- */
 
 static void set_words(uint64_t *map, size_t lo, size_t hi) {
     for (size_t word = lo / 8; word < (hi + 7) / 8; word++)
         map[word / 64] |= (uint64_t)1 << (word % 64);
 }
 
+static void search(struct type_info *in, size_t lo, size_t hi, bool ambiguous) {
+    set_words(in->searched, lo, hi);
+    if (ambiguous || lo % 8 != 0)
+        set_words(in->ambiguous, lo, hi);
+}
+
+/* Adds the words of a value of `type` at `offset` to the map of the type that it is part of. Of opaque bytes only the
+ * compiler's word is known: `field_class`, whose SCALAR holds for every type. */
+static void map_value(struct type_info *in, size_t offset, const bw_type *type, size_t size, uint32_t field_class) {
+    if (field_class == BW_FIELD_SCALAR || size < 8)
+        return;
+    switch (field_class == BW_FIELD_POINTER ? BW_KIND_POINTER : type->kind) {
+    case BW_KIND_POINTER: search(in, offset, offset + size, false); return;
+    case BW_KIND_STRING:
+    case BW_KIND_CSTRING:
+    case BW_KIND_SLICE:
+    case BW_KIND_MAP: search(in, offset, offset + 8, false); return;
+    case BW_KIND_ANY:
+    case BW_KIND_ERROR:
+    case BW_KIND_INTERFACE: /* the first word is constant data */ search(in, offset + 8, offset + 16, true); return;
+    case BW_KIND_ARRAY:
+        for (size_t i = 0; i < type->count; i++)
+            map_value(in, offset + i * type->element->size, type->element, type->element->size, BW_FIELD_AMBIGUOUS);
+        return;
+    case BW_KIND_STRUCT: {
+        const struct type_info *inner = type->bw__info;
+        for (size_t word = 0; word < type->size / 8; word++)
+            if (inner->searched[word / 64] >> (word % 64) & 1)
+                search(in, offset + 8 * word, offset + 8 * word + 8, inner->ambiguous[word / 64] >> (word % 64) & 1);
+        return;
+    }
+    case BW_KIND_OPAQUE: search(in, offset, offset + size, true); return;
+    default: return;
+    }
+}
+
 /* Bytes that no field covers may be fields that the description leaves out: they are searched, unless they are too few to
  * hold a pointer (padding). */
 static void map_gap(struct type_info *type, size_t lo, size_t hi) {
     size_t first = (lo + 7) & ~(size_t)7, end = hi & ~(size_t)7;
-    if (first < end) {
-        set_words(type->searched, first, end);
-        set_words(type->ambiguous, first, end);
-    }
+    if (first < end)
+        search(type, first, end, true);
 }
 
-static void map_words(struct type_info *type) {
-    size_t map_bytes = (type->size / 8 / 64 + 1) * sizeof(uint64_t);
-    type->searched = type_memory(map_bytes);
-    type->ambiguous = type_memory(map_bytes);
+static void map_fields(struct type_info *info) {
     size_t covered = 0;
-    for (uint32_t i = 0; i < type->described->field_count; i++) {
-        const bw_field *field = &type->described->fields[i];
-        if ((size_t)field->offset + field->size > type->size)
-            os_fatal("burrow: the description of %s puts its field %s beyond its end", type->name, field->name);
+    for (uint32_t i = 0; i < info->described->field_count; i++) {
+        const bw_field *field = &info->described->fields[i];
+        if ((size_t)field->offset + field->size > info->type.size)
+            os_fatal("burrow: the description of %s puts its field %s beyond its end", info->type.name, field->name);
         if (field->offset > covered)
-            map_gap(type, covered, field->offset);
-        if (field->field_class != BW_FIELD_SCALAR && field->size >= 8)
-            set_words(type->searched, field->offset, field->offset + field->size);
-        if (field->field_class == BW_FIELD_AMBIGUOUS && field->size >= 8)
-            set_words(type->ambiguous, field->offset, field->offset + field->size);
+            map_gap(info, covered, field->offset);
+        map_value(info, field->offset, info->type.fields[i].type, field->size, field->field_class);
         if (field->offset + field->size > covered)
             covered = field->offset + field->size;
     }
-    if (type->size > covered)
-        map_gap(type, covered, type->size);
-    for (uint32_t word = 0; word < type->size / 8; word++)
-        if (type->searched[word / 64] >> (word % 64) & 1) {
-            type->words = word + 1;
-            type->pointers = true;
+    if (info->type.size > covered)
+        map_gap(info, covered, info->type.size);
+}
+
+/* Fills the map of a type whose parts are known. */
+static void map_type(struct type_info *info, uint32_t field_class) {
+    size_t map_bytes = (info->type.size / 8 / 64 + 1) * sizeof(uint64_t);
+    info->searched = type_memory(2 * map_bytes);
+    info->ambiguous = info->searched + map_bytes / sizeof(uint64_t);
+    if (info->type.kind == BW_KIND_STRUCT)
+        map_fields(info);
+    else
+        map_value(info, 0, &info->type, info->type.size, field_class);
+    for (uint32_t word = 0; word < info->type.size / 8; word++)
+        if (info->searched[word / 64] >> (word % 64) & 1) {
+            info->words = word + 1;
+            info->pointers = true;
         }
 }
 
-static struct type_info *type_of(const bw__site *site, const bw_type *described) {
-    for (struct type_info *type = types; type; type = type->next)
-        if (type->size == site->size && (described ? type->described && same_description(type->described, described)
-                                                   : !type->described && strcmp(type->name, site->name) == 0 &&
-                                                         type->pointers == (site->field_class != BW_FIELD_SCALAR)))
-            return type;
-    struct type_info *type = type_memory(sizeof *type);
-    type->name = type_memory(strlen(site->name) + 1);
-    strcpy(type->name, described ? described->name : site->name);
-    type->size = site->size;
-    type->align = site->align;
-    type->described = described;
-    if (described) {
-        map_words(type);
-    } else {
-        type->pointers = site->field_class != BW_FIELD_SCALAR && site->size >= 8;
-        type->words = (uint32_t)(site->size / 8);
+/* --- the table --- */
+
+static size_t bucket_of(const char *name) {
+    size_t hash = 5381;
+    for (; *name; name++)
+        hash = hash * 33 + (unsigned char)*name;
+    return (hash ^ hash >> 9) % (sizeof buckets / sizeof buckets[0]);
+}
+
+static char *copy_text(const char *text, size_t length) {
+    char *copy = type_memory(length + 1);
+    memcpy(copy, text, length);
+    return copy;
+}
+
+static struct type_info *new_type(const char *name, size_t length, size_t size, uint32_t align, enum bw_kind kind) {
+    struct type_info *info = type_memory(sizeof *info);
+    info->type =
+        (bw_type){.name = copy_text(name, length), .size = size, .align = align, .kind = kind, .bw__info = info};
+    info->self = &info->type;
+    struct type_info **bucket = &buckets[bucket_of(info->type.name)];
+    info->next = *bucket;
+    *bucket = info;
+    return info;
+}
+
+static const bw_type *find_type(const char *name, enum bw_kind kind, const bw_type *key, const bw_type *element,
+                                size_t count) {
+    for (struct type_info *info = buckets[bucket_of(name)]; info; info = info->next)
+        if (info->type.kind == kind && info->type.key == key && info->type.element == element &&
+            info->type.count == count && strcmp(info->type.name, name) == 0)
+            return &info->type;
+    return NULL;
+}
+
+/* A type made of others, by a name that is made of theirs. */
+static const bw_type *composed(enum bw_kind kind, const bw_type *key, const bw_type *element, size_t count, size_t size,
+                               uint32_t align, const char *format, ...) __attribute__((format(printf, 7, 8)));
+static const bw_type *composed(enum bw_kind kind, const bw_type *key, const bw_type *element, size_t count, size_t size,
+                               uint32_t align, const char *format, ...) {
+    va_list arguments;
+    va_start(arguments, format);
+    int length = vsnprintf(NULL, 0, format, arguments);
+    va_end(arguments);
+    char *name = type_memory((size_t)length + 1);
+    va_start(arguments, format);
+    vsnprintf(name, (size_t)length + 1, format, arguments);
+    va_end(arguments);
+    const bw_type *found = find_type(name, kind, key, element, count);
+    if (found)
+        return found;
+    struct type_info *info = new_type(name, (size_t)length, size, align, kind);
+    info->type.key = key;
+    info->type.element = element;
+    info->type.count = count;
+    map_type(info, BW_FIELD_AMBIGUOUS);
+    return &info->type;
+}
+
+static const bw_type *pointer_to(const bw_type *element) {
+    if (element->kind == BW_KIND_CHAR)
+        return &bw__basic[BW_KIND_CSTRING];
+    struct type_info *info = element->bw__info;
+    if (info->pointer == NULL)
+        info->pointer =
+            composed(BW_KIND_POINTER, NULL, element, 0, sizeof(void *), _Alignof(void *), "*%s", element->name);
+    return info->pointer;
+}
+
+static const bw_type *slice_of(const bw_type *element) {
+    struct type_info *info = element->bw__info;
+    if (info->slice == NULL)
+        info->slice =
+            composed(BW_KIND_SLICE, NULL, element, 0, sizeof(bw__slice), _Alignof(bw__slice), "[]%s", element->name);
+    return info->slice;
+}
+
+/* --- types by name --- */
+
+static const struct {
+    const char *name;
+    enum bw_kind kind;
+} basic_names[] = {
+    {"_Bool", BW_KIND_BOOL},
+    {"bool", BW_KIND_BOOL},
+    {"char", BW_KIND_CHAR},
+    {"signed char", BW_KIND_INT8},
+    {"unsigned char", BW_KIND_UINT8},
+    {"int8_t", BW_KIND_INT8},
+    {"uint8_t", BW_KIND_UINT8},
+    {"short", BW_KIND_INT16},
+    {"short int", BW_KIND_INT16},
+    {"int16_t", BW_KIND_INT16},
+    {"unsigned short", BW_KIND_UINT16},
+    {"unsigned short int", BW_KIND_UINT16},
+    {"uint16_t", BW_KIND_UINT16},
+    {"int", BW_KIND_INT},
+    {"signed", BW_KIND_INT},
+    {"signed int", BW_KIND_INT},
+    {"int32_t", BW_KIND_INT},
+    {"bw_rune", BW_KIND_INT},
+    {"unsigned", BW_KIND_UINT},
+    {"unsigned int", BW_KIND_UINT},
+    {"uint32_t", BW_KIND_UINT},
+    {"long", BW_KIND_INT64},
+    {"long int", BW_KIND_INT64},
+    {"long long", BW_KIND_INT64},
+    {"long long int", BW_KIND_INT64},
+    {"int64_t", BW_KIND_INT64},
+    {"ptrdiff_t", BW_KIND_INT64},
+    {"ssize_t", BW_KIND_INT64},
+    {"intptr_t", BW_KIND_INT64},
+    {"unsigned long", BW_KIND_UINT64},
+    {"unsigned long int", BW_KIND_UINT64},
+    {"unsigned long long", BW_KIND_UINT64},
+    {"unsigned long long int", BW_KIND_UINT64},
+    {"uint64_t", BW_KIND_UINT64},
+    {"size_t", BW_KIND_UINT64},
+    {"uintptr_t", BW_KIND_UINT64},
+    {"float", BW_KIND_FLOAT32},
+    {"double", BW_KIND_FLOAT64},
+    {"bw_string", BW_KIND_STRING},
+    {"bw_any", BW_KIND_ANY},
+    {"bw_error", BW_KIND_ERROR},
+};
+
+/* A stretch of a type's name. */
+struct words {
+    const char *at;
+    size_t length;
+};
+
+static bool drop_prefix(struct words *name, const char *prefix) {
+    size_t length = strlen(prefix);
+    if (name->length < length || memcmp(name->at, prefix, length) != 0)
+        return false;
+    name->at += length;
+    name->length -= length;
+    return true;
+}
+
+static bool drop_suffix(struct words *name, const char *suffix) {
+    size_t length = strlen(suffix);
+    if (name->length <= length || memcmp(name->at + name->length - length, suffix, length) != 0)
+        return false;
+    name->length -= length;
+    return true;
+}
+
+/* Spaces at its ends, and qualifiers, which change no type here. */
+static struct words bare(struct words name) {
+    while (drop_prefix(&name, " ") || drop_prefix(&name, "const ") || drop_prefix(&name, "volatile ")) {}
+    while (drop_suffix(&name, " ") || drop_suffix(&name, " const") || drop_suffix(&name, "*const") ||
+           drop_suffix(&name, " volatile") || drop_suffix(&name, " restrict"))
+        if (name.at[name.length] == '*')
+            name.length++;
+    return name;
+}
+
+static bool is_word(const struct words *name, const char *text) {
+    return strlen(text) == name->length && memcmp(name->at, text, name->length) == 0;
+}
+
+static const bw__description *find_description(struct words name, size_t size, const bw__unit_bounds *unit) {
+    if (!drop_prefix(&name, "struct "))
+        drop_prefix(&name, "union ");
+    for (const bw__description **entry = unit->types; entry < unit->types_end; entry++)
+        if (*entry && (*entry)->unit == unit && (size == 0 || (*entry)->size == size) && is_word(&name, (*entry)->name))
+            return *entry;
+    return NULL;
+}
+
+static const bw_type *described_type(const bw__description *description);
+
+/* What the name tells; NULL: nothing. Size 0: not known. */
+static const bw_type *named_type(struct words name, size_t size, const bw__unit_bounds *unit) {
+    name = bare(name);
+    if (name.length == 0)
+        return NULL;
+    if (name.at[name.length - 1] == '*') {
+        struct words target = {name.at, name.length - 1};
+        const bw_type *element = named_type(target, 0, unit);
+        if (element)
+            return pointer_to(element);
+        target = bare(target);
+        if (is_word(&target, "void"))
+            return &bw__basic[BW_KIND_POINTER];
+        drop_prefix(&target, "struct ");
+        return composed(BW_KIND_POINTER, NULL, NULL, 0, sizeof(void *), _Alignof(void *), "*%.*s", (int)target.length,
+                        target.at);
     }
-    type->next = types;
-    types = type;
+    for (size_t i = 0; i < sizeof basic_names / sizeof basic_names[0]; i++)
+        if (is_word(&name, basic_names[i].name))
+            return &bw__basic[basic_names[i].kind];
+    const bw__description *description = find_description(name, size, unit);
+    if (description)
+        return described_type(description);
+    struct words element = name;
+    if (drop_prefix(&element, "struct bw_slice_") || drop_prefix(&element, "bw_slice_")) {
+        const bw_type *of = named_type(element, 0, unit);
+        return of ? slice_of(of) : NULL;
+    }
+    return NULL;
+}
+
+/* Bytes of which no more is known than their size, and whether pointers can be among them. */
+static const bw_type *opaque_type(struct words name, size_t size, uint32_t align, uint32_t field_class) {
+    drop_prefix(&name, "struct ");
+    char *text = copy_text(name.at, name.length);
+    for (struct type_info *info = buckets[bucket_of(text)]; info; info = info->next)
+        if (info->type.kind == BW_KIND_OPAQUE && info->type.size == size && info->field_class == field_class &&
+            strcmp(info->type.name, text) == 0)
+            return &info->type;
+    struct type_info *info = new_type(text, name.length, size, align, BW_KIND_OPAQUE);
+    info->field_class = field_class;
+    map_type(info, field_class);
+    return &info->type;
+}
+
+struct part {
+    const char *name; /* NULL: not known */
+    size_t size;
+    uint32_t align, field_class, code, element_size;
+};
+
+static const bw_type *part_type(const struct part *part, const bw__unit_bounds *unit) {
+    struct words name = {part->name ? part->name : "", part->name ? strlen(part->name) : 0};
+    if (part->element_size) {
+        /* `int[4]`, `struct node *[3]`; of `int[4][2]` the elements are `int[2]`. */
+        const char *bracket = memchr(name.at, '[', name.length);
+        const char *close = bracket ? strchr(bracket, ']') : NULL;
+        char *element_name = NULL;
+        if (close) {
+            element_name = type_memory(name.length + 1);
+            snprintf(element_name, name.length + 1, "%.*s%s", (int)(bracket - name.at), name.at, close + 1);
+        }
+        struct part element = {element_name, part->element_size, part->align, part->field_class, part->code, 0};
+        const bw_type *of = part_type(&element, unit);
+        size_t count = part->size / part->element_size;
+        return composed(BW_KIND_ARRAY, NULL, of, count, part->size, part->align, "[%zu]%s", count, of->name);
+    }
+    if (part->code != BW_KIND_OPAQUE)
+        return &bw__basic[part->code];
+    const bw_type *type = named_type(name, part->size, unit);
+    if (type && type->size == part->size)
+        return type;
+    if (part->field_class == BW_FIELD_POINTER && part->size == sizeof(void *))
+        return name.length == 0
+                   ? &bw__basic[BW_KIND_POINTER]
+                   : composed(BW_KIND_POINTER, NULL, NULL, 0, sizeof(void *), _Alignof(void *), "%s", name.at);
+    if (name.length == 0)
+        name = (struct words){"opaque", 6};
+    return opaque_type(name, part->size, part->align, part->field_class);
+}
+
+/* --- types by description --- */
+
+static bool same_description(const bw__description *a, const bw__description *b) {
+    if (a == b)
+        return true;
+    if (a->kind != b->kind || a->size != b->size || a->field_count != b->field_count || strcmp(a->name, b->name) != 0)
+        return false;
+    for (uint32_t i = 0; i < a->field_count; i++) {
+        const bw_field *x = &a->fields[i], *y = &b->fields[i];
+        if (x->offset != y->offset || x->size != y->size || x->field_class != y->field_class || x->code != y->code ||
+            x->element_size != y->element_size || strcmp(x->name, y->name) != 0 ||
+            strcmp(x->type_name ? x->type_name : "", y->type_name ? y->type_name : "") != 0)
+            return false;
+    }
+    return true;
+}
+
+static const bw_type *field_type(const bw_field *field, const bw__unit_bounds *unit) {
+    return part_type(&(struct part){field->type_name, field->size, field->align, field->field_class, field->code,
+                                    field->element_size},
+                     unit);
+}
+
+/* A description without a unit is the library's own, or was made by hand: its fields are basic types, or opaque. */
+static const bw__unit_bounds nowhere;
+
+static const bw_type *described_type(const bw__description *description) {
+    const bw__unit_bounds *unit = description->unit ? description->unit : &nowhere;
+    if (description->kind == BW_KIND_SLICE)
+        return slice_of(field_type(&description->fields[0], unit));
+    if (description->kind == BW_KIND_MAP) {
+        const bw_type *key = field_type(&description->fields[0], unit);
+        const bw_type *value = field_type(&description->fields[1], unit);
+        return composed(BW_KIND_MAP, key, value, 0, sizeof(void *), _Alignof(void *), "map[%s]%s", key->name,
+                        value->name);
+    }
+    for (struct type_info *info = buckets[bucket_of(description->name)]; info; info = info->next)
+        if (info->described && same_description(info->described, description))
+            return &info->type;
+    struct type_info *info = new_type(description->name, strlen(description->name), description->size,
+                                      (uint32_t)description->align, description->kind);
+    info->described = description; /* before its fields, which may point to it */
+    info->type.field_count = description->field_count;
+    if (description->kind == BW_KIND_STRUCT) {
+        bw_type_field *fields = type_memory(description->field_count * sizeof *fields);
+        info->type.fields = fields;
+        for (uint32_t i = 0; i < description->field_count; i++) {
+            const bw_field *field = &description->fields[i];
+            fields[i] = (bw_type_field){field->name, field_type(field, unit), field->offset};
+        }
+    }
+    map_type(info, BW_FIELD_AMBIGUOUS);
+    return &info->type;
+}
+
+/* --- what others ask for; INSIDE --- */
+
+static void make_basic_types(void) {
+    for (size_t kind = 0; kind < BW_KIND_BASIC; kind++) {
+        basic_infos[kind].type = bw__basic[kind];
+        basic_infos[kind].self = &bw__basic[kind];
+        map_type(&basic_infos[kind], kind == BW_KIND_OPAQUE ? BW_FIELD_SCALAR : BW_FIELD_AMBIGUOUS);
+    }
+}
+
+void types_lock_acquire(void) {
+    static bool made;
+    os_lock_acquire(&types_lock);
+    if (!made)
+        make_basic_types();
+    made = true;
+}
+
+void types_lock_release(void) {
+    os_lock_release(&types_lock);
+}
+
+const bw_type *type_at_site(bw__type_site *site) {
+    const bw_type *type = __atomic_load_n(&site->type, __ATOMIC_ACQUIRE);
+    if (type)
+        return type;
+    types_lock_acquire();
+    type = part_type(
+        &(struct part){site->name, site->size, site->align, site->field_class, site->code, site->element_size},
+        site->unit);
+    types_lock_release();
+    interfaces_know(site->unit);
+    __atomic_store_n(&site->type, type, __ATOMIC_RELEASE);
     return type;
 }
 
-/* --- layouts --- */
-
-static void fill_scan(struct layout *layout, const struct type_info *type, bool array) {
-    layout->type = type;
-    layout->name = type->name;
-    if (!type->pointers) {
-        layout->scan = SCAN_NONE;
-    } else if (!type->described) {
-        layout->scan = SCAN_WORDS;
-    } else if (array) {
-        layout->scan = type->size % 8 ? SCAN_WORDS : SCAN_REPEAT;
-        layout->pointer_map = type->searched;
-        layout->element_words = (uint32_t)(type->size / 8);
-    } else {
-        layout->scan = type->words <= 64 ? SCAN_BITS : SCAN_MAP;
-        layout->pointer_map = type->searched;
-        layout->element_words = type->words;
-    }
+const bw_type *type_by_description(const bw__description *description) {
+    types_lock_acquire();
+    const bw_type *type = described_type(description);
+    types_lock_release();
+    return type;
 }
 
-static struct layout *made(const struct layout *like) {
-    struct layout *layout = layout_new(like);
-    if (layout == NULL)
-        os_fatal("runtime: out of memory: cannot make a layout");
-    return layout;
-}
-
-/* A type's single objects: exact size, not a class, since no other size is in their spans. */
-static struct layout *single_layout(struct type_info *type) {
-    if (type->single == NULL) {
-        size_t bytes = type->size ? (type->size + GRANULE_BYTES - 1) & ~(GRANULE_BYTES - 1) : GRANULE_BYTES;
-        struct layout like = {.kind = KIND_STRUCT};
-        fill_scan(&like, type, false);
-        if (bytes <= BW__MAX_SMALL) {
-            like.slot_bytes = (uint32_t)bytes;
-            like.spare = type->size < bytes;
-        }
-        type->single = made(&like);
-    }
-    return type->single;
-}
-
-/* Under types_lock; read without it, so that whoever sees the layout must see what is in it, too. */
-static struct layout *array_layout(struct type_info *type, uint32_t size_class) {
-    if (type->arrays[size_class] == NULL) {
-        struct layout like = {.kind = KIND_SLICE, .by_make = true};
-        fill_scan(&like, type, true);
-        if (size_class != 0)
-            like.slot_bytes = bw__class_bytes(size_class);
-        __atomic_store_n(&type->arrays[size_class], made(&like), __ATOMIC_RELEASE);
-    }
-    return type->arrays[size_class];
-}
-
-static struct layout *layout_of_size(const struct layout *layout, size_t bytes) {
-    if (layout->type == NULL || !layout->by_make)
-        return NULL;
-    os_lock_acquire(&types_lock);
-    struct layout *found =
-        array_layout((struct type_info *)layout->type, bytes > BW__MAX_SMALL ? 0 : bw__class_of(bytes));
-    os_lock_release(&types_lock);
-    return found;
-}
-
-/* site->layout holds the layout of single objects or, for an array's site, the type. */
-static void resolve(bw__site *site) {
-    os_lock_acquire(&types_lock);
-    __atomic_store_n(&gc_hooks.layout_of_size, layout_of_size, __ATOMIC_RELEASE); /* read without the lock */
-    if (__atomic_load_n(&site->layout, __ATOMIC_ACQUIRE) == NULL) {
-        struct type_info *type = type_of(site, find_description(site));
-        if (site->array) {
-            __atomic_store_n(&site->layout, type, __ATOMIC_RELEASE);
-        } else {
-            struct layout *layout = single_layout(type);
-            __atomic_store_n(&site->layout, layout, __ATOMIC_RELEASE);
-            if (layout->slot_bytes && layout->number < RUN_SLOTS)
-                __atomic_store_n(&site->offset, layout->number * (uint32_t)sizeof(bw__run), __ATOMIC_RELEASE);
-        }
-    }
-    os_lock_release(&types_lock);
-}
-
-void *bw__new_slow(bw__site *site) {
+const bw_type *bw__resolve_type(bw__type_site *site) {
     struct thread *self = thread_enter();
-    if (__atomic_load_n(&site->layout, __ATOMIC_ACQUIRE) == NULL)
-        resolve(site);
-    struct layout *layout = __atomic_load_n(&site->layout, __ATOMIC_ACQUIRE);
-    void *object = memory_allocate(self, layout, site->size);
+    const bw_type *type = type_at_site(site);
     thread_leave(self);
-    return object;
+    return type;
 }
 
-void *bw__new_array(bw__site *site, size_t count) {
-    size_t bytes;
-    if ((ptrdiff_t)count < 0 || __builtin_mul_overflow(count, site->size, &bytes) || bytes > (size_t)1 << 47)
-        os_panic("runtime error: makeslice: len out of range");
+const bw_type *type_pointer_to(const bw_type *element) {
     struct thread *self = thread_enter();
-    if (__atomic_load_n(&site->layout, __ATOMIC_ACQUIRE) == NULL)
-        resolve(site);
-    struct type_info *type = __atomic_load_n(&site->layout, __ATOMIC_ACQUIRE);
-    uint32_t size_class = bytes > BW__MAX_SMALL ? 0 : bw__class_of(bytes);
-    struct layout *layout = __atomic_load_n(&type->arrays[size_class], __ATOMIC_ACQUIRE);
-    if (layout == NULL) {
-        os_lock_acquire(&types_lock);
-        layout = array_layout(type, size_class);
-        os_lock_release(&types_lock);
-    }
-    void *object = memory_allocate(self, layout, bytes);
+    types_lock_acquire();
+    const bw_type *type = pointer_to(element);
+    types_lock_release();
     thread_leave(self);
-    return object;
+    return type;
 }
 
-/* --- printing a layout --- */
-
-static void print_padding(size_t lo, size_t hi) {
-    if (hi > lo)
-        printf("  %6zu %6zu  %-16s %s\n", lo, hi - lo, "-", hi - lo >= 8 ? "(not described: scanned)" : "(padding)");
-}
-
-static const char *field_kind(const bw_field *field) {
-    if (field->size < 8 || field->field_class == BW_FIELD_SCALAR)
-        return "";
-    return field->field_class == BW_FIELD_POINTER ? "pointer" : "maybe pointers";
-}
-
-void bw__dump_layout(bw__site *site) {
+const bw_type *type_slice_of(const bw_type *element) {
     struct thread *self = thread_enter();
-    os_lock_acquire(&types_lock);
-    struct type_info *type = type_of(site, find_description(site));
-    struct layout *layout = single_layout(type);
-    os_lock_release(&types_lock);
+    types_lock_acquire();
+    const bw_type *type = slice_of(element);
+    types_lock_release();
     thread_leave(self);
-    size_t slot = layout->slot_bytes ? layout->slot_bytes : (type->size + PAGE_BYTES - 1) & ~(PAGE_BYTES - 1);
-    size_t pointers = 0;
-    for (size_t word = 0; type->described && word < type->size / 8; word++)
-        pointers += type->searched[word / 64] >> (word % 64) & 1;
-    if (!type->described)
-        pointers = type->pointers ? type->words : 0;
-    printf("%s: %zu bytes, align %zu, %zu of %zu words scanned (%s)\n", type->name, type->size, type->align, pointers,
-           type->size / 8,
-           !type->pointers    ? "holds no pointers"
-           : !type->described ? "conservatively: no description"
-                              : "by its description");
-    size_t at = 0;
-    if (type->described) {
-        printf("  %6s %6s  %-16s %s\n", "offset", "size", "field", "type");
-        for (uint32_t i = 0; i < type->described->field_count; i++) {
-            const bw_field *field = &type->described->fields[i];
-            print_padding(at, field->offset);
-            printf("  %6u %6u  %-16s %s%s%s\n", field->offset, field->size, field->name,
-                   field->type_name ? field->type_name : "", *field_kind(field) && field->type_name ? "  " : "",
-                   field_kind(field));
-            at = field->offset + field->size;
-        }
-        print_padding(at, type->size);
-    }
-    printf("  slot %zu bytes, %zu lost; %s\n", slot, slot - type->size,
-           layout->slot_bytes ? "many to a span" : "a span of its own");
+    return type;
 }

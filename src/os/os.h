@@ -106,6 +106,7 @@ uint64_t os_thread_cpu_ns(void); /* this thread's processor time */
 uint64_t os_process_cpu_ns(void);
 uint64_t os_start_ns(void); /* monotonic time of the first call */
 int os_cpu_count(void);     /* processors this process may use: affinity and cgroup quota */
+uint64_t os_random(void);   /* unpredictable for other processes; for seeds, not for keys */
 const char *os_getenv(const char *name);
 void os_yield(void);
 
@@ -113,18 +114,57 @@ void os_yield(void);
 void os_print(int fd, const char *format, ...) __attribute__((format(printf, 2, 3)));
 /* "fatal error: ...", exit status 2. */
 void os_fatal(const char *format, ...) __attribute__((format(printf, 1, 2), noreturn, cold));
-/* "panic: ..." and the stack; exit status 2. */
+/* A panic: one that the program may recover, if it links the floor of panics, else "panic: ...", the stack, and exit status
+ * 2. The caller holds no lock, and its thread is not INSIDE. */
 void os_panic(const char *format, ...) __attribute__((format(printf, 1, 2), noreturn, cold));
+void os_write(int fd, const char *text, size_t length);
+/* The end of the program: what is written from here on comes from this thread alone. */
+void os_end_begin(void);
+bool os_is_ending(void); /* the calling thread has begun to end the program */
+/* The signal that this thread's last fault was, unless os_fault.number is 0, and the thread's stack on standard error; exit status 2. */
+void os_end(void) __attribute__((noreturn, cold));
 #define OS_ASSERT(condition)                                                                                           \
     do {                                                                                                               \
         if (__builtin_expect(!(condition), 0))                                                                         \
             os_fatal("burrow: internal error: %s (%s:%d)", #condition, __FILE__, __LINE__);                            \
     } while (0)
 
+/* What a panic is; all but the first come from faults, and have texts of their own but for the second. */
+enum os_panic_kind {
+    OS_PANIC_TEXT,
+    OS_PANIC_ADDRESS,
+    OS_PANIC_NIL,
+    OS_PANIC_DIVIDE,
+    OS_PANIC_OVERFLOW,
+    OS_PANIC_STACK,
+    OS_PANIC_KINDS
+};
+#define OS_PANIC_EACH(kind_is)                                                                                         \
+    kind_is(OS_PANIC_NIL, "runtime error: invalid memory address or nil pointer dereference")                          \
+        kind_is(OS_PANIC_DIVIDE, "runtime error: integer divide by zero")                                              \
+            kind_is(OS_PANIC_OVERFLOW, "runtime error: integer overflow")                                              \
+                kind_is(OS_PANIC_STACK, "runtime error: stack overflow")
+extern const char *const os_panic_texts[OS_PANIC_KINDS];
+/* Defined by the floor of panics. Weak: a program that does not use it does not link it. */
+struct os_panic_hooks {
+    void (*raise)(enum os_panic_kind kind, const char *text) __attribute__((noreturn));
+    void (*thread_exits)(void); /* pthread_exit, or the thread's function has returned */
+    void (*thread_ended)(void); /* nothing that the thread deferred is there any more */
+};
+extern const struct os_panic_hooks os_panic_hooks __attribute__((weak));
+
 /* --- threads (os_thread.c) --- */
 typedef struct os_stack {
     uintptr_t lo, hi;
 } os_stack;
+
+/* --- stacks as text (os_stack.c) --- */
+/* The number of the calling thread in messages: the main thread is 1, others count up as they ask. */
+int os_goroutine(void);
+/* Who made the calling thread: the address after the call, and the maker's number. */
+void os_goroutine_made(uintptr_t by, int maker);
+/* "goroutine N [state]:" and the calling thread's stack, as Go prints it. */
+void os_stack_print(int fd, const char *state);
 os_stack os_current_stack(void);   /* the calling thread's; {0, 0} if the system cannot say */
 uintptr_t os_thread_pointer(void); /* where thread-local storage hangs from */
 pid_t os_thread_id(void);
@@ -149,8 +189,32 @@ bool os_stop_signal_send(pid_t thread);
 #define OS_STOP_SIGNAL_MAY_MISS OS_THREAD_SANITIZER
 /* The alternate signal stack that the calling thread is running on; false if it is not on one. */
 bool os_on_alternate_stack(uintptr_t *lo, uintptr_t *hi);
-/* Calls `explain` on a fault at an address; if that returns, what the program had installed before goes on. */
-void os_fault_handler_install(void (*explain)(uintptr_t address));
+/* Asks `explain` of a fault at an address: true if it wrote a text, with which the thread then panics. */
+void os_fault_explain(bool (*explain)(uintptr_t address, char *text, size_t room));
+/* From here on null pointers, divisions by zero and overflowing stacks panic in the thread that runs into them, unless the
+ * program handles the signal itself. */
+struct os_fault_hooks {
+    bool (*may_panic)(
+        void); /* the calling thread runs the program's code, as far as is known; asked in a signal handler */
+    os_stack (*stack)(
+        uintptr_t at); /* of the calling thread, the one that this stack pointer belongs to; {0, 0}: unknown */
+    /* A stack for the calling thread to panic on when its own is full; {0, 0}: none. It came from `from`. */
+    os_stack (*spare_stack)(uintptr_t from);
+};
+void os_fault_panics(const struct os_fault_hooks *hooks);
+/* The calling thread's last fault. */
+struct os_fault {
+    enum os_panic_kind kind;
+    int number, code; /* 0: none */
+    uintptr_t address, pc, stack_pointer;
+};
+extern __thread struct os_fault os_fault __attribute__((tls_model("initial-exec")));
+/* Go's message for a stack overflow, and the end; after os_end_begin. */
+void os_fault_end_of_stack(void) __attribute__((noreturn, cold));
+/* Gives the calling thread this memory as its alternate signal stack, unless it has one. */
+bool os_alternate_stack_set(void *at, size_t bytes);
+bool os_alternate_stack_unset(void *at); /* false: it runs on it */
+#define OS_ALTERNATE_STACK_BYTES ((size_t)64 << 10)
 
 /* --- loaded objects (os_modules.c) --- */
 typedef struct os_range {

@@ -6,6 +6,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/auxv.h>
+#include <string.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -94,6 +96,19 @@ int os_cpu_count(void) {
     if (quota > 0 && quota < count)
         count = quota;
     return count > 0 ? count : 1;
+}
+
+/* The kernel gives each process sixteen random bytes at its start. */
+uint64_t os_random(void) {
+    static _Atomic uint64_t calls;
+    uint64_t random[2] = {0, 0};
+    const void *bytes = (const void *)getauxval(AT_RANDOM);
+    if (bytes)
+        memcpy(random, bytes, sizeof random);
+    uint64_t mixed = random[0] ^ (atomic_fetch_add(&calls, 1) + 1) * 0x9e3779b97f4a7c15u ^ os_now_ns();
+    mixed = (mixed ^ mixed >> 32) * 0xd6e8feb86659fd93u;
+    mixed = (mixed ^ mixed >> 32) * 0xd6e8feb86659fd93u;
+    return (mixed ^ random[1]) | 1;
 }
 
 const char *os_getenv(const char *name) {

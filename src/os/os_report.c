@@ -1,13 +1,15 @@
 /* os_report.c - messages, and the two ways to end a program: fatal errors and panics. */
 #include "os.h"
 
-#include <execinfo.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
-static void write_all(int fd, const char *text, size_t length) {
+#define TEXT_OF(kind, text) [kind] = text,
+const char *const os_panic_texts[OS_PANIC_KINDS] = {OS_PANIC_EACH(TEXT_OF)};
+
+void os_write(int fd, const char *text, size_t length) {
     while (length > 0) {
         /* Not write(): that is a place where a thread can be cancelled, and this may be under a lock. */
         ssize_t written = syscall(SYS_write, fd, text, length);
@@ -25,43 +27,70 @@ void os_print(int fd, const char *format, ...) {
     int length = vsnprintf(text, sizeof text, format, arguments);
     va_end(arguments);
     if (length > 0)
-        write_all(fd, text, (size_t)length < sizeof text ? (size_t)length : sizeof text - 1);
+        os_write(fd, text, (size_t)length < sizeof text ? (size_t)length : sizeof text - 1);
 }
 
-static void __attribute__((format(printf, 2, 0), noreturn))
-end(const char *kind, const char *format, va_list arguments, bool stack) {
-    /* One message, even if several threads end the program at once. */
-    static atomic_flag ending = ATOMIC_FLAG_INIT;
-    if (atomic_flag_test_and_set(&ending))
-        for (;;)
-            pause();
+/* One message, even if several threads end the program at once. */
+static _Atomic pid_t ending; /* the thread that does */
+
+bool os_is_ending(void) {
+    return atomic_load(&ending) == os_thread_id();
+}
+
+void os_end_begin(void) {
+    pid_t nobody = 0, self = os_thread_id();
+    if (atomic_compare_exchange_strong(&ending, &nobody, self))
+        return;
+    if (nobody == self) {
+        os_write(2, "panic while ending the program\n", 31);
+        _exit(2);
+    }
+    for (;;)
+        pause();
+}
+
+void os_end(void) {
+    if (os_fault.number == SIGSEGV || os_fault.number == SIGBUS)
+        os_print(2, "[signal %s code=0x%x addr=0x%lx pc=0x%lx]\n",
+                 os_fault.number == SIGSEGV ? "SIGSEGV: segmentation violation" : "SIGBUS: bus error", os_fault.code,
+                 (unsigned long)os_fault.address, (unsigned long)os_fault.pc);
+    os_write(2, "\n", 1);
+    os_stack_print(2, "running");
+    _exit(2);
+}
+
+/* Text after a prefix, with a newline at its end; what does not fit is cut off. */
+static void write_line(const char *kind, const char *format, va_list arguments) __attribute__((format(printf, 2, 0)));
+static void write_line(const char *kind, const char *format, va_list arguments) {
     char text[2048];
     int used = snprintf(text, sizeof text, "%s", kind);
     used += vsnprintf(text + used, sizeof text - (size_t)used, format, arguments);
     if ((size_t)used > sizeof text - 2)
         used = (int)sizeof text - 2;
     text[used++] = '\n';
-    write_all(2, text, (size_t)used);
-    if (stack) {
-        void *frames[64];
-        int count = backtrace(frames, 64);
-        os_print(2, "\nthread %d [running]:\n", (int)os_thread_id());
-        if (count > 2)
-            backtrace_symbols_fd(frames + 2, count - 2, 2);
-    }
-    _exit(2);
+    os_write(2, text, (size_t)used);
 }
 
 void os_fatal(const char *format, ...) {
     va_list arguments;
+    os_end_begin();
     va_start(arguments, format);
-    end("fatal error: ", format, arguments, false);
+    write_line("fatal error: ", format, arguments);
     va_end(arguments);
+    _exit(2);
 }
 
 void os_panic(const char *format, ...) {
     va_list arguments;
     va_start(arguments, format);
-    end("panic: ", format, arguments, true);
+    if (&os_panic_hooks) {
+        char text[2048];
+        vsnprintf(text, sizeof text, format, arguments);
+        va_end(arguments);
+        os_panic_hooks.raise(OS_PANIC_TEXT, text);
+    }
+    os_end_begin();
+    write_line("panic: ", format, arguments);
     va_end(arguments);
+    os_end();
 }

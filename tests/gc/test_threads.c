@@ -120,28 +120,28 @@ static void test_waves(void **state) {
 // that end while others ask about their objects, which looks at the runs of the threads that made them.
 
 enum { TYPES = 6000, ASKED = 64 };
-static bw_type described[TYPES];
-static const bw_type *type_list[TYPES];
+static bw__description described[TYPES];
+static const bw__description *type_list[TYPES];
+static const bw__unit_bounds type_unit = {type_list, type_list + TYPES, NULL, NULL};
 static char type_names[TYPES][8];
 static bw__site sites[TYPES];
 static item *asked[ASKED]; // roots, read and written by several threads
 
 static void make_types(void) {
     static const bw_field fields[] = {
-        {"next", "struct item *", offsetof(item, next), sizeof(void *), BW_FIELD_POINTER},
-        {"value", "uint64_t", offsetof(item, value), sizeof(uint64_t), BW_FIELD_SCALAR},
+        {"next", "struct item *", offsetof(item, next), sizeof(void *), BW_FIELD_POINTER, 0, 0, 8},
+        {"value", "uint64_t", offsetof(item, value), sizeof(uint64_t), BW_FIELD_SCALAR, BW_KIND_UINT64, 0, 8},
     };
     for (size_t i = 0; i < TYPES; i++) {
         snprintf(type_names[i], sizeof type_names[i], "t%zu", i);
-        described[i] = (bw_type){type_names[i], sizeof(item), _Alignof(item), fields, COUNT_OF(fields), 0, &bw__unit};
+        described[i] = (bw__description){
+            type_names[i], sizeof(item), _Alignof(item), fields, COUNT_OF(fields), BW_KIND_STRUCT, &type_unit};
         type_list[i] = &described[i];
-        sites[i] = (bw__site){.name = type_names[i],
-                              .size = sizeof(item),
-                              .align = _Alignof(item),
-                              .field_class = BW_FIELD_AMBIGUOUS,
-                              .unit = &bw__unit,
-                              .first = type_list,
-                              .last = type_list + TYPES};
+        sites[i].type = (bw__type_site){.name = type_names[i],
+                                        .size = sizeof(item),
+                                        .align = _Alignof(item),
+                                        .field_class = BW_FIELD_AMBIGUOUS,
+                                        .unit = &type_unit};
     }
 }
 
