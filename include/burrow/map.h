@@ -25,7 +25,7 @@
  * be or not, every other is seen once. A map may be read by several threads at once; a write beside another access ends the
  * program when it is noticed: "fatal error: concurrent map writes".
  *
- * Growing never takes long: a map of any size is made of tables of at most 882 slots, and only one of them is rebuilt at a
+ * Growing never takes long: a map of any size is made of tables of at most 994 slots, and only one of them is rebuilt at a
  * time; so is it when it shrinks, which it does once most entries are deleted. (Tables that are split through a directory:
  * Fagin, Nievergelt, Pippenger and Strong, "Extendible hashing", 1979; groups of slots matched by tags at once: the Swiss
  * tables of Abseil; overflow bits instead of tombstones: Boost's unordered_flat_map.)

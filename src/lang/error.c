@@ -12,18 +12,43 @@ BW__INTERFACE_DEFINE(bw_unwrapper, (bw_error, unwrap));
 BW__INTERFACE_DEFINE(bw_unwrapper_of_many, (bw_slice(bw_error), unwrap_all));
 BW__INTERFACE_DEFINE(bw_error_matcher, (bool, is, bw_error));
 
-void *error_memory(bw__site *site) {
-    return bw__new(site, (site->type.size + GRANULE_BYTES - 1) & ~(GRANULE_BYTES - 1));
-}
-
 /* --- walking the tree --- */
 
-static const void *method_of(bw_error err, const bw__description *interface) {
-    return interface_table(bw__site_type(((const bw__table_head *)err.bw__table)->site), interface);
+/* What a type of errors has besides its message; NULL: not that. */
+struct error_methods {
+    const struct bw_unwrapper__table *unwrapper;
+    const struct bw_unwrapper_of_many__table *unwrapper_of_many;
+    const struct bw_error_matcher__table *matcher;
+    uint32_t sections_asked;
+};
+
+static BW__COLD const struct error_methods *find_methods(const bw_type *type) {
+    struct type_info *info = type->bw__info;
+    uint32_t asked = atomic_load(&interface_sections);
+    const void *unwrapper = interface_table(type, &bw__type_bw_unwrapper);
+    const void *many = interface_table(type, &bw__type_bw_unwrapper_of_many);
+    const void *matcher = interface_table(type, &bw__type_bw_error_matcher);
+    struct thread *self = thread_enter();
+    types_lock_acquire();
+    struct error_methods *methods = type_memory(sizeof *methods);
+    *methods = (struct error_methods){unwrapper, many, matcher, asked};
+    __atomic_store_n(&info->errors, methods, __ATOMIC_RELEASE);
+    types_lock_release();
+    thread_leave(self);
+    return methods;
+}
+
+static inline const struct error_methods *methods_of(bw_error err) {
+    const bw_type *type = bw__site_type(((const bw__table_head *)err.bw__table)->site);
+    struct type_info *info = type->bw__info;
+    const struct error_methods *methods = __atomic_load_n(&info->errors, __ATOMIC_ACQUIRE);
+    if (methods && methods->sections_asked == atomic_load_explicit(&interface_sections, memory_order_relaxed))
+        return methods;
+    return find_methods(type);
 }
 
 bw_error bw_errors_unwrap(bw_error err) {
-    const struct bw_unwrapper__table *unwrapper = error_is_nil(err) ? NULL : method_of(err, &bw__type_bw_unwrapper);
+    const struct bw_unwrapper__table *unwrapper = error_is_nil(err) ? NULL : methods_of(err)->unwrapper;
     return unwrapper ? unwrapper->unwrap(err.bw__data) : bw_nil;
 }
 
@@ -59,20 +84,22 @@ static bool next_at_forks(struct walk *walk, bw_error *err) {
 }
 
 /* Calls `visit` for the error and all that it wraps, what is wrapped behind what wraps it, until it says true. */
-static bool visit_tree(bw_error err, bool (*visit)(bw_error err, void *context), void *context) {
-    struct walk walk = {.lowest = NULL, .forks = 0};
+static inline __attribute__((always_inline)) bool visit_tree(bw_error err, bool (*visit)(bw_error err, void *context),
+                                                             void *context) {
+    struct walk walk; /* not all of it: forks are rare */
+    walk.lowest = NULL;
+    walk.forks = 0;
     do {
         while (!error_is_nil(err)) {
             if (visit(err, context))
                 return true;
-            const struct bw_unwrapper__table *unwrapper = method_of(err, &bw__type_bw_unwrapper);
-            if (unwrapper) {
-                err = unwrapper->unwrap(err.bw__data);
+            const struct error_methods *methods = methods_of(err);
+            if (methods->unwrapper) {
+                err = methods->unwrapper->unwrap(err.bw__data);
                 continue;
             }
-            const struct bw_unwrapper_of_many__table *many = method_of(err, &bw__type_bw_unwrapper_of_many);
-            if (many) {
-                bw_slice(bw_error) all = many->unwrap_all(err.bw__data);
+            if (methods->unwrapper_of_many) {
+                bw_slice(bw_error) all = methods->unwrapper_of_many->unwrap_all(err.bw__data);
                 add_fork(&walk, all.ptr, all.len);
             }
             err = bw_nil;
@@ -90,7 +117,7 @@ static bool matches(bw_error err, void *context) {
     bw_error target = *(bw_error *)context;
     if (is_same(err, target))
         return true;
-    const struct bw_error_matcher__table *matcher = method_of(err, &bw__type_bw_error_matcher);
+    const struct bw_error_matcher__table *matcher = methods_of(err)->matcher;
     return matcher && matcher->is(err.bw__data, target);
 }
 
@@ -127,7 +154,7 @@ static bw_string bw_error_string_error(bw_error_string *e) {
 BW_IMPL(bw_error, bw_error_string, (bw_string, error));
 
 bw_error bw__errors_new(bw_string text) {
-    bw_error_string *e = NEW_ERROR(bw_error_string);
+    bw_error_string *e = bw_new(bw_error_string);
     e->text = text;
     return bw_as(bw_error, bw_error_string, e);
 }
@@ -160,7 +187,9 @@ static bool is_join(bw_error err) {
 
 /* The texts of all that are joined, and of what these join, by lines. */
 static bw_string bw_error_join_error(bw_error_join *e) {
-    struct walk walk = {.lowest = NULL, .forks = 0};
+    struct walk walk; /* not all of it: forks are rare */
+    walk.lowest = NULL;
+    walk.forks = 0;
     bw_builder text = {0};
     bw_error err;
     bool first = true;
@@ -189,7 +218,7 @@ bw_error bw__errors_join(const bw_error *errors, size_t n) {
     for (size_t i = 0; i < n; i++)
         if (!error_is_nil(errors[i]))
             all = bw_append(all, errors[i]);
-    bw_error_join *e = NEW_ERROR(bw_error_join);
+    bw_error_join *e = bw_new(bw_error_join);
     e->errors = all;
     return bw_as(bw_error, bw_error_join, e);
 }
@@ -368,7 +397,7 @@ static bw_error_errno *unknown_errno(int number) {
                 return at->error;
         if (made == NULL) {
             made = bw_alloc(sizeof *made);
-            made->error = NEW_ERROR(bw_error_errno);
+            made->error = bw_new(bw_error_errno);
             made->error->number = number;
             made->error->text = bw_concat("errno ", bw_itoa(number));
         }
@@ -413,7 +442,7 @@ BW_IMPL(bw_unwrapper, bw_error_path, (bw_error, unwrap));
 bw_error bw__path_error(bw_string op, bw_string path, int number) {
     if (number == 0)
         return bw_nil;
-    bw_error_path *e = NEW_ERROR(bw_error_path);
+    bw_error_path *e = bw_new(bw_error_path);
     *e = (bw_error_path){op, path, bw_errno_error(number)};
     return bw_as(bw_error, bw_error_path, e);
 }

@@ -47,12 +47,12 @@ bw_error bw__errorf(bw_string format, const bw__argument *list, size_t n) {
         return bw__errors_new(text);
     bw_slice(bw_error) errors = wrapped_errors(&printer, list, n);
     if (printer.wrap_count == 1) {
-        bw_error_wrap *e = NEW_ERROR(bw_error_wrap);
+        bw_error_wrap *e = bw_new(bw_error_wrap);
         e->text = text;
         e->err = bw_len(errors) > 0 ? bw_at(errors, 0) : bw_nil;
         return bw_as(bw_error, bw_error_wrap, e);
     }
-    bw_error_wraps *e = NEW_ERROR(bw_error_wraps);
+    bw_error_wraps *e = bw_new(bw_error_wraps);
     e->text = text;
     e->errors = errors;
     return bw_as(bw_error, bw_error_wraps, e);

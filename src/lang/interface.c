@@ -13,7 +13,7 @@ struct section {
     struct section *next;
 };
 static struct section *_Atomic sections;
-static _Atomic uint32_t section_count;
+_Atomic uint32_t interface_sections;
 
 /* An answer, constant once it is seen. */
 struct answer {
@@ -39,7 +39,7 @@ void interfaces_know(const bw__unit_bounds *unit) {
         section = type_memory(sizeof *section);
         *section = (struct section){unit->impls, unit->impls_end, atomic_load(&sections)};
         atomic_store(&sections, section);
-        atomic_fetch_add(&section_count, 1);
+        atomic_fetch_add(&interface_sections, 1);
     }
     types_lock_release();
 }
@@ -56,6 +56,17 @@ static bool same_interface(const bw__description *a, const bw__description *b) {
     return true;
 }
 
+bool interface_is_error(const bw__description *description) {
+    const bw__unit_bounds *unit = description->unit;
+    size_t length = strlen(description->name);
+    for (const bw__table_head **entry = unit ? unit->impls : NULL; unit && entry < unit->impls_end; entry++)
+        if (*entry && (*entry)->interface == &bw__type_bw_error &&
+            strncmp((*entry)->site->name, description->name, length) == 0 &&
+            strcmp((*entry)->site->name + length, " *") == 0)
+            return true;
+    return false;
+}
+
 static const bw__table_head *look_for_table(const bw_type *type, const bw__description *interface) {
     for (struct section *section = atomic_load(&sections); section; section = section->next)
         for (const bw__table_head **entry = section->first; entry < section->end; entry++)
@@ -70,9 +81,9 @@ const bw__table_head *interface_table(const bw_type *type, const bw__description
     size_t slot = (((uintptr_t)type >> 4) * 31 + ((uintptr_t)interface >> 4)) % ANSWERS;
     struct answer *answer = atomic_load_explicit(&answers[slot], memory_order_acquire);
     if (answer && answer->type == type && answer->interface == interface &&
-        (answer->table || answer->sections_asked == atomic_load_explicit(&section_count, memory_order_relaxed)))
+        (answer->table || answer->sections_asked == atomic_load_explicit(&interface_sections, memory_order_relaxed)))
         return answer->table;
-    uint32_t asked = atomic_load(&section_count);
+    uint32_t asked = atomic_load(&interface_sections);
     const bw__table_head *table = look_for_table(type, interface);
     struct thread *self = thread_enter();
     types_lock_acquire();

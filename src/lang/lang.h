@@ -19,7 +19,8 @@ struct type_info {
     const bw_type *pointer, *slice; /* made of it */
     struct layout *single, *boxed;
     struct layout *arrays[BW__CLASSES]; /* [0]: large */
-    struct map_type *map;               /* map.c */
+    struct map_type *map;               /* map_table.c */
+    const struct error_methods *errors; /* error.c */
     struct type_info *next;             /* in the table */
 };
 void types_lock_acquire(void); /* INSIDE; after the locks of floor 2, before those of floor 1 */
@@ -56,6 +57,9 @@ void map_walk_begin(struct map_walk *walk, const void *map);
 bool map_walk_next(struct map_walk *walk);
 
 /* --- interface.c --- */
+extern _Atomic uint32_t interface_sections; /* how many are known: a "no" holds while there are no more */
+/* Do pointers to that described type implement bw_error? */
+bool interface_is_error(const bw__description *description);
 void interfaces_know(const bw__unit_bounds *unit); /* there may be implementations in it; INSIDE, no lock held */
 /* The methods of `type` (a pointer type) for the interface; NULL: it does not implement it. */
 const bw__table_head *interface_table(const bw_type *type, const bw__description *interface);

@@ -18,7 +18,7 @@
  * map of one table has its directory in its own record.
  *
  * Invariants: a key's slot is in the first group from its home on, in its class's steps, that had room when it was inserted, and every
- * group passed over has the bit of its class. `budget` of a table is how many more keys it may take: 8/9 of the slots in
+ * group passed over has the bit of its class. `budget` of a table is how many more keys it may take: 10/11 of the slots in
  * all, less what deletions from groups with bits have cost. Keys and values in free slots are zero, so that they keep
  * nothing alive. A table that was replaced is never written again: a walk (bw__map_iter) may be on it, and goes on reading
  * it, asking the map for the present value of each key. Walks go by the hash: what a walk has seen is a range of hash
@@ -41,7 +41,7 @@
 #define INLINE static inline __attribute__((always_inline))
 
 #define GROUP_SLOTS 7
-#define MAX_GROUPS 144
+#define MAX_GROUPS 142
 #define TABLE_ALIGN 64
 #define TABLE_BYTES_WANTED ((size_t)BW__MAX_SMALL)
 #define FREED_AT_ONCE ((size_t)1024) /* smaller tables cost more to free than to leave */
@@ -212,7 +212,7 @@ static inline struct table_word *word_of(const struct map_type *type, uintptr_t 
 
 /* How many keys a table of so many groups may take. One group may be full: nothing comes after it. */
 static inline unsigned capacity_of(unsigned groups) {
-    return groups == 1 ? GROUP_SLOTS : groups * GROUP_SLOTS * 8 / 9;
+    return groups == 1 ? GROUP_SLOTS : groups * GROUP_SLOTS * 10 / 11;
 }
 
 /* --- keys --- */

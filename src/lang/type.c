@@ -13,6 +13,7 @@
 #include "lang.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 os_lock types_lock;
@@ -319,6 +320,20 @@ static const bw__description *find_description(struct words name, size_t size, c
     return NULL;
 }
 
+/* Interfaces of the library's own; those that the program does not link are not there. */
+#pragma weak bw__type_bw_unwrapper
+#pragma weak bw__type_bw_unwrapper_of_many
+#pragma weak bw__type_bw_error_matcher
+#pragma weak bw__type_bw_stringer
+static const bw__description *find_shared(struct words name, size_t size) {
+    const bw__description *const shared[] = {&bw__type_bw_unwrapper, &bw__type_bw_unwrapper_of_many,
+                                             &bw__type_bw_error_matcher, &bw__type_bw_stringer};
+    for (size_t i = 0; i < sizeof shared / sizeof shared[0]; i++)
+        if (shared[i] && (size == 0 || size == shared[i]->size) && is_word(&name, shared[i]->name))
+            return shared[i];
+    return NULL;
+}
+
 static const bw_type *described_type(const bw__description *description);
 
 /* What the name tells; NULL: nothing. Size 0: not known. */
@@ -342,6 +357,9 @@ static const bw_type *named_type(struct words name, size_t size, const bw__unit_
         if (is_word(&name, basic_names[i].name))
             return &bw__basic[basic_names[i].kind];
     const bw__description *description = find_description(name, size, unit);
+    if (description)
+        return described_type(description);
+    description = find_shared(name, size);
     if (description)
         return described_type(description);
     struct words element = name;
@@ -390,6 +408,14 @@ static const bw_type *part_type(const struct part *part, const bw__unit_bounds *
     }
     if (part->code != BW_KIND_OPAQUE)
         return &bw__basic[part->code];
+    const char *bracket = memchr(name.at, '[', name.length);
+    size_t count = bracket && bracket > name.at ? strtoul(bracket + 1, NULL, 0) : 0;
+    if (count &&
+        part->size % count == 0) { /* an array within an array, of which the compiler's word is only its size */
+        struct part array = *part;
+        array.element_size = (uint32_t)(part->size / count);
+        return part_type(&array, unit);
+    }
     const bw_type *type = named_type(name, part->size, unit);
     if (type && type->size == part->size)
         return type;

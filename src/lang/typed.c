@@ -47,7 +47,11 @@ static struct layout *single_object_layout(struct type_info *type, enum ledger_k
 static struct layout *find_single(struct type_info *type) {
     types_lock_acquire();
     if (type->single == NULL)
-        __atomic_store_n(&type->single, single_object_layout(type, KIND_STRUCT, type->safe), __ATOMIC_RELEASE);
+        __atomic_store_n(
+            &type->single,
+            single_object_layout(type, KIND_STRUCT,
+                                 type->described && interface_is_error(type->described) ? SAFE_ERROR : SAFE_NO),
+            __ATOMIC_RELEASE);
     types_lock_release();
     return type->single;
 }
