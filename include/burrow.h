@@ -18,7 +18,8 @@
  * Nothing has to be initialised, registered or freed. Any word on a stack, in a register, in static or thread-local
  * data or in the heap that points into an object keeps it alive.
  *
- * Define BURROW_SHORT_NAMES before the include to have Go's own words `new` and `make` without the prefix.
+ * Define BURROW_SHORT_NAMES before the include to have Go's own words (new, make, append, len, defer, ...) without the
+ * prefix: short_names.h.
  */
 #ifndef BURROW_H
 #define BURROW_H

@@ -16,6 +16,7 @@ gcc | gcc | compiles the library (gcc 12)
 libc6-dev | /usr/include/stdlib.h | the C library headers, which the example crossref also reads
 cmake | cmake | describes the build
 ninja-build | ninja | runs the build
+binutils | objcopy | makes libbacktrace, which comes with gcc, part of the library
 libxxhash-dev | /usr/include/xxhash.h | the hash function of maps, compiled into the library'
 check_set='
 libcmocka-dev | /usr/include/cmocka.h | the unit tests

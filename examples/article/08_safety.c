@@ -1,7 +1,8 @@
 /* 08_safety.c - misuse is told.
  *
- * Shows what a program that goes wrong gets to hear. Each mistake is made in a child process, which it ends; the parent
- * prints the first line the child wrote to standard error, and how it ended. The parent's ledger does not move.
+ * Shows what a program that goes wrong gets to hear, and that it may go on: each mistake is a panic, told before
+ * anything is touched, and is recovered and printed here. A panic that nobody recovers ends the program; so does the use
+ * of memory whose lifetime is over: both are shown in child processes.
  */
 #include "ledger.h"
 #include <stdlib.h>
@@ -10,6 +11,45 @@
 #include <unistd.h>
 
 BW_STRUCT(node, (struct node *, next), (int, value));
+BW_MAP(table, bw_string, int);
+
+/* --- bounds and nil --- */
+
+static void read_past_the_end(bw_slice(int) numbers) {
+    bw_printf("never printed: %d\n", bw_at(numbers, bw_len(numbers)));
+}
+
+static void cut_past_the_end(bw_slice(int) numbers) {
+    numbers = bw_sub(numbers, 1, bw_cap(numbers) + 1);
+}
+
+static void cut_a_string(bw_string text) {
+    bw_println("never printed:", bw_substr(text, 4, 2));
+}
+
+static void write_to_a_nil_map(table entries) {
+    bw_put(entries, bw_str("key")) = 1;
+}
+
+/* The attribute is for the sanitizers, which would end the program first. */
+__attribute__((no_sanitize("undefined"), no_sanitize("thread"))) static void follow_a_nil_pointer(volatile node *n) {
+    n->value = 1;
+}
+
+static void divide(int by) {
+    bw_printf("never printed: %d\n", bw_div(1, by));
+}
+
+static void make_too_many(ptrdiff_t count) {
+    bw_slice(int) numbers = bw_make_slice(int, count);
+    bw_println("never printed:", numbers);
+}
+
+static void take_for_a_text(bw_any value) {
+    bw_println("never printed:", bw_assert_type(bw_string, value));
+}
+
+/* --- memory --- */
 
 static void free_twice(void) {
     node *n = bw_new(node);
@@ -43,10 +83,10 @@ static void use_after_the_arena(void) {
     n->value = 1;
 }
 
-static void make_too_many(void) {
-    volatile long count = -1;
-    node *nodes = bw_new_array(node, count);
-    nodes[0].value = 1;
+/* --- what comes of it --- */
+
+static void tell(const char *mistake, bw_any recovered) {
+    bw_printf("%s: %v\n", mistake, recovered);
 }
 
 static void in_a_child(const char *mistake, void (*make_it)(void)) {
@@ -78,17 +118,23 @@ static void in_a_child(const char *mistake, void (*make_it)(void)) {
 }
 
 int main(void) {
-    node *kept = bw_new(node);
-    kept->value = 7;
-    ledger_after("one object");
-    in_a_child("a second bw_free", free_twice);
-    in_a_child("bw_free of the middle of an object", free_the_middle);
-    in_a_child("bw_free of a variable on the stack", free_a_variable);
-    in_a_child("a bw_release without a bw_retain", release_too_often);
+    in_a_child("nobody recovers", free_twice);
     in_a_child("use of an object after its arena", use_after_the_arena);
-    in_a_child("an array of -1 elements", make_too_many);
-    ledger_after("six children later");
-    printf("the object still holds %d\n", kept->value);
+
+    bw_slice(int) numbers = bw_slice_of(int, 1, 2, 3);
+    tell("an index out of range", bw_protect(read_past_the_end, numbers));
+    tell("a slice of what is not there", bw_protect(cut_past_the_end, numbers));
+    tell("a string that ends before it begins", bw_protect(cut_a_string, bw_str("hello")));
+    tell("an entry in a nil map", bw_protect(write_to_a_nil_map, bw_make(table)));
+    tell("a nil pointer", bw_protect(follow_a_nil_pointer, NULL));
+    tell("a division by zero", bw_protect(divide, 0));
+    tell("a slice of -1 elements", bw_protect(make_too_many, -1));
+    tell("a value of another type", bw_protect(take_for_a_text, bw_any_of(42)));
+    tell("a second bw_free", bw_protect(free_twice));
+    tell("bw_free of the middle of an object", bw_protect(free_the_middle));
+    tell("bw_free of a variable on the stack", bw_protect(free_a_variable));
+    tell("a bw_release without a bw_retain", bw_protect(release_too_often));
+    bw_printf("the numbers are still %v\n", numbers);
     ledger_balance();
     return 0;
 }

@@ -1,7 +1,7 @@
 /* ledger.h - what the programs of this directory print about the ledger: how it has changed since the last look.
  *
  * The ledger counts every object and byte that the program was handed (alloc = new + make), that was taken back
- * (reclaim = nil + zero), and that it has now (layout), by kind.
+ * (reclaim = nil + zero), and that it has now (layout), by kind; and how many of those are errors.
  */
 #ifndef ARTICLE_LEDGER_H
 #define ARTICLE_LEDGER_H
@@ -32,6 +32,9 @@ static inline void ledger_after(const char *done) {
     changed |= ledger_changed("zero", last->zero, now.zero);
     changed |= ledger_changed("struct", last->struct_, now.struct_);
     changed |= ledger_changed("slice", last->slice, now.slice);
+    changed |= ledger_changed("map", last->map, now.map);
+    changed |= ledger_changed("interface", last->interface_, now.interface_);
+    changed |= ledger_changed("error", last->error, now.error);
     puts(changed ? "" : "  no change");
     ledger_last = now;
 }

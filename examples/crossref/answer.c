@@ -3,189 +3,130 @@
  * The answers go to standard output, a place a line as file:line:, so that other programs can use them.
  */
 #include "crossref.h"
-#include <stdlib.h>
-#include <string.h>
-#include <strings.h>
+#include <sys/stat.h>
 
-void print_path(FILE *to, const char *path) {
-    for (const unsigned char *p = (const unsigned char *)path; *p; p++) {
-        if (*p < ' ' || *p == 0x7f)
-            fprintf(to, "\\%03o", *p);
-        else if (*p == '\\')
-            fputs("\\\\", to);
+bw_string printable(bw_string path) {
+    bw_builder b = {0};
+    bw_range(i, c, path) {
+        if ((unsigned char)c < ' ' || c == 0x7f)
+            bw_builder_printf(&b, "\\%03o", c);
+        else if (c == '\\')
+            bw_builder_write_cstr(&b, "\\\\");
         else
-            putc(*p, to);
+            bw_builder_write_byte(&b, c);
     }
+    return bw_builder_string(&b);
 }
 
 /* ---- the most frequent ------------------------------------------------------------------------------------------ */
 
-/* Whether `a` goes above `b` in the table. */
-static bool is_more(const identifier *a, const identifier *b) {
-    if (a->place_count != b->place_count)
-        return a->place_count > b->place_count;
-    return strcmp(a->text, b->text) < 0;
+/* An identifier that may be printed. */
+BW_STRUCT(candidate, (bw_string, name), (identifier *, id), (unsigned, apart)); /* from a name asked for, or 0 */
+BW_SLICE(candidate);
+
+/* The nearer first, of those the more frequent. */
+static int by_rank(const candidate *a, const candidate *b) {
+    if (a->apart != b->apart)
+        return a->apart < b->apart ? -1 : 1;
+    ptrdiff_t more = bw_len(b->id->places) - bw_len(a->id->places);
+    return more ? (more > 0) - (more < 0) : bw_str_cmp(a->name, b->name);
 }
 
-static int rarest_first(const void *a, const void *b) {
-    return is_more(*(identifier *const *)b, *(identifier *const *)a) ? -1 : 1;
-}
-
-/* Puts `id` at the root of a heap whose root is the least, and lets it sink to where it belongs. */
-static void sink(identifier **heap, size_t count, identifier *id) {
-    size_t at = 0;
-    for (;;) {
-        size_t child = 2 * at + 1;
-        if (child >= count)
-            break;
-        if (child + 1 < count && is_more(heap[child], heap[child + 1]))
-            child++;
-        if (!is_more(id, heap[child]))
-            break;
-        heap[at] = heap[child];
-        at = child;
+static ptrdiff_t files_of(const identifier *id) {
+    ptrdiff_t files = 0;
+    bw_range(i, at, id->places) {
+        files += i == 0 || place_file(at) != place_file(bw_at(id->places, i - 1));
     }
-    heap[at] = id;
-}
-
-static size_t files_of(const identifier *id) {
-    size_t files = 0;
-    for (size_t i = 0; i < id->place_count; i++)
-        files += i == 0 || place_file(&id->places[i]) != place_file(&id->places[i - 1]);
     return files;
 }
 
-void answer_top(const crossref *x, size_t count) {
-    size_t most = crossref_identifier_count(x), held = 0;
-    if (count > most)
-        count = most;
+void answer_top(const crossref *x, ptrdiff_t count) {
+    count = count < x->found ? count : x->found;
     if (count == 0)
         return;
-    /* Once it is full and sorted it is a heap with the rarest at its root. */
-    identifier **top = bw_new_array(identifier *, count);
-    for (size_t i = 0; i < x->slot_count; i++) {
-        identifier *id = x->slots[i].id;
-        if (!id || !id->place_count)
+    /* Sorting twice as many as are wanted, now and then, costs less than sorting all. */
+    bw_slice(candidate) top = bw_make_slice(candidate, 0, 2 * count);
+    bool is_known = false; /* which is the last of those that were wanted so far */
+    bw_map_range(name, id, x->identifiers) {
+        candidate next = {name, id, 0};
+        if (bw_len(id->places) == 0 || (is_known && by_rank(&next, &bw_at(top, count - 1)) > 0))
             continue;
-        if (held < count) {
-            top[held++] = id;
-            if (held == count)
-                qsort(top, count, sizeof *top, rarest_first);
-        } else if (is_more(id, top[0])) {
-            sink(top, count, id);
+        top = bw_append(top, next);
+        if (bw_len(top) == 2 * count) {
+            bw_sort(top, by_rank);
+            top = bw_sub(top, 0, count);
+            is_known = true;
         }
     }
-    qsort(top, count, sizeof *top, rarest_first);
-    printf("%11s  %6s  identifier\n", "occurrences", "files");
-    for (size_t i = count; i-- > 0;)
-        printf("%11zu  %6zu  %s\n", top[i]->place_count, files_of(top[i]), top[i]->text);
+    bw_sort(top, by_rank);
+    bw_printf("%11s  %6s  identifier\n", "occurrences", "files");
+    bw_range(i, next, bw_sub(top, 0, count)) {
+        bw_printf("%11d  %6d  %s\n", bw_len(next.id->places), files_of(next.id), next.name);
+    }
 }
 
 /* ---- source lines ----------------------------------------------------------------------------------------------- */
 
 enum { SHOWN = 100 }; /* bytes of a source line */
 
-/* Shows lines of source files. Asked for in their order, those of a file are found in one pass over it. */
+/* A source file being shown. Lines asked for in their order are found in one pass over it. */
 typedef struct line_reader {
-    const source_file *source;
-    FILE *file;
-    uint32_t line; /* the next one */
+    ptrdiff_t file; /* its number */
+    bw_string rest; /* what begins with .. */
+    uint32_t line;  /* .. this line; 0: no file has been read */
 } line_reader;
 
-static void close_reader(line_reader *r) {
-    if (r->file)
-        fclose(r->file);
-    *r = (line_reader){0};
+/* Empty if it is not there any more. */
+static bw_string contents_of(source_file source) {
+    bw_builder b = {0};
+    FILE *file = source.is_stream ? NULL : fopen(bw_cstr(source.path), "re");
+    if (!file)
+        return bw_str("");
+    bw_defer(fclose, file);
+    struct stat status;
+    if (fstat(fileno(file), &status) == 0)
+        bw_builder_grow(&b, status.st_size);
+    char piece[16384];
+    for (size_t got; (got = fread(piece, 1, sizeof piece, file)) > 0;)
+        bw_builder_write(&b, piece, (ptrdiff_t)got);
+    return bw_builder_string(&b);
 }
 
-/* Prints the line as far as it fits, without the blanks in front of it; nothing if the file is not there any more. */
-static void print_line(line_reader *r, const source_file *source, uint32_t line) {
-    if (source != r->source || line < r->line) {
-        close_reader(r);
-        r->source = source;
-        r->line = 1;
-        r->file = source->is_stream ? NULL : fopen(source->path, "re");
+static bool is_blank(char c) {
+    return (unsigned char)c <= ' ' || c == 0x7f;
+}
+
+/* The line as far as it fits, without the blanks in front of it, and with one in front of all. */
+static bw_string shown(bw_string line) {
+    ptrdiff_t from = 0, to = bw_len(line);
+    while (from < to && is_blank(bw_at(line, from)))
+        from++;
+    bool is_cut = to - from > SHOWN;
+    if (is_cut) {
+        /* Nothing is cut in the middle of a character. */
+        for (to = from + SHOWN; to > from && (bw_at(line, to) & 0xc0) == 0x80;)
+            to--;
+    } else {
+        while (to > from && is_blank(bw_at(line, to - 1)))
+            to--;
     }
-    if (!r->file)
-        return;
-    int c = 0;
-    while (r->line < line && (c = getc_unlocked(r->file)) != EOF)
-        r->line += c == '\n';
-
-    char shown[SHOWN];
-    size_t length = 0;
-    bool is_cut = false;
-    while ((c = getc_unlocked(r->file)) != EOF && c != '\n') {
-        if (c < ' ' || c == 0x7f)
-            c = ' ';
-        if (c == ' ' && length == 0)
-            continue;
-        if (length == SHOWN) {
-            is_cut = true;
-            break;
-        }
-        shown[length++] = (char)c;
+    bw_slice(uint8_t) text = bw_bytes(bw_substr(line, from, to));
+    bw_range(i, c, text) {
+        if (is_blank((char)c))
+            bw_at(text, i) = ' ';
     }
-    /* The rest of a long line is left to the next search for a line, which begins by counting its end. */
-    if (c == '\n')
-        r->line++;
-    /* Nothing is cut in the middle of a character. */
-    if (is_cut && (c & 0xc0) == 0x80) {
-        while (length > 1 && (shown[length - 1] & 0xc0) == 0x80)
-            length--;
-        length--;
-    }
-    while (!is_cut && length > 0 && shown[length - 1] == ' ')
-        length--;
-    if (length)
-        printf(" %.*s%s", (int)length, shown, is_cut ? " ..." : "");
+    return to > from ? bw_sprintf(" %s%s", text, is_cut ? " ..." : "") : bw_str("");
 }
 
-/* ---- one identifier --------------------------------------------------------------------------------------------- */
-
-static const char *const look_names[] = {
-    [LOOK_USE] = "use",           [LOOK_MACRO] = "macro",       [LOOK_TAG] = "tag",
-    [LOOK_TYPEDEF] = "typedef",   [LOOK_FUNCTION] = "function", [LOOK_ENUMERATOR] = "enumerator",
-    [LOOK_VARIABLE] = "variable",
-};
-
-static bool is_same_line(const place *a, const place *b) {
-    return place_file(a) == place_file(b) && a->line == b->line;
-}
-
-/* A line that holds an identifier several times counts once: as a definition if it looks like one anywhere. Goes through
- * the places by lines; the place that stands for the line at *from, which is moved on behind it. */
-static const place *next_line(const identifier *id, size_t *from) {
-    const place *first = &id->places[*from], *stands = first;
-    do {
-        if (place_look(stands) == LOOK_USE)
-            stands = &id->places[*from];
-        ++*from;
-    } while (*from < id->place_count && is_same_line(first, &id->places[*from]));
-    return stands;
-}
-
-static void print_places(const crossref *x, const identifier *id, bool uses, size_t limit, size_t total) {
-    line_reader reader = {0};
-    size_t shown = 0;
-    for (size_t i = 0; i < id->place_count && shown < limit;) {
-        const place *at = next_line(id, &i);
-        if ((place_look(at) == LOOK_USE) != uses)
-            continue;
-        const source_file *source = x->files[place_file(at)];
-        print_path(stdout, source->path);
-        printf(":%u: %s:", at->line, look_names[place_look(at)]);
-        print_line(&reader, source, at->line);
-        putchar('\n');
-        shown++;
-    }
-    close_reader(&reader);
-    if (shown < total)
-        printf("... and %zu more %s\n", total - shown, uses ? "uses" : "definitions");
-}
-
-static const char *plural(size_t count) {
-    return count == 1 ? "" : "s";
+/* The line that a place is in. */
+static bw_string line_of(line_reader *r, const crossref *x, place at) {
+    if (!r->line || place_file(at) != r->file || at.line < r->line)
+        *r = (line_reader){place_file(at), contents_of(bw_at(x->files, place_file(at))), 1};
+    for (; r->line < at.line; r->line++)
+        bw_str_cut(r->rest, bw_str("\n"), NULL, &r->rest);
+    bw_string line;
+    bw_str_cut(r->rest, bw_str("\n"), &line, NULL);
+    return line;
 }
 
 /* ---- names like a name ------------------------------------------------------------------------------------------ */
@@ -202,84 +143,105 @@ static unsigned min(unsigned a, unsigned b) {
 
 /* How far apart two words are: 2 for each character that has to be inserted, taken out, replaced or swapped with its
  * neighbour, 1 for one that differs in case. */
-static unsigned distance(const char *a, size_t a_length, const char *b, size_t b_length) {
+static unsigned distance(bw_string a, bw_string b) {
     unsigned rows[3][LONGEST_COMPARED + 1];
-    for (size_t j = 0; j <= b_length; j++)
+    for (ptrdiff_t j = 0; j <= b.len; j++)
         rows[0][j] = (unsigned)j * 2;
-    for (size_t i = 1; i <= a_length; i++) {
+    for (ptrdiff_t i = 1; i <= a.len; i++) {
         unsigned *row = rows[i % 3], *above = rows[(i + 2) % 3], *above2 = rows[(i + 1) % 3];
         row[0] = (unsigned)i * 2;
-        for (size_t j = 1; j <= b_length; j++) {
-            unsigned differs = a[i - 1] == b[j - 1] ? 0 : lower(a[i - 1]) == lower(b[j - 1]) ? 1 : 2;
+        for (ptrdiff_t j = 1; j <= b.len; j++) {
+            char c = a.ptr[i - 1], d = b.ptr[j - 1];
+            unsigned differs = c == d ? 0 : lower(c) == lower(d) ? 1 : 2;
             row[j] = min(above[j - 1] + differs, min(above[j], row[j - 1]) + 2);
-            if (i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1])
+            if (i > 1 && j > 1 && c == b.ptr[j - 2] && a.ptr[i - 2] == d)
                 row[j] = min(row[j], above2[j - 2] + 2);
         }
     }
-    return rows[a_length % 3][b_length];
+    return rows[a.len % 3][b.len];
 }
 
-typedef struct near_name {
-    const identifier *id;
-    unsigned apart;
-} near_name;
-
-static bool is_nearer(near_name a, near_name b) {
-    return a.apart != b.apart ? a.apart < b.apart : is_more(a.id, b.id);
-}
-
-static void suggest(const crossref *x, const char *name, size_t length) {
-    if (length > LONGEST_COMPARED)
-        return;
+static bw_string suggestions(const crossref *x, bw_string name) {
     /* A letter in three may be wrong, but not more than three. */
-    size_t wrong = length < 6 ? 1 : length < 9 ? 2 : 3;
-    near_name nearest[SUGGESTIONS + 1]; /* in order; the last one is where the next comes in, and what falls out */
-    size_t count = 0;
-    for (size_t i = 0; i < x->slot_count; i++) {
-        const identifier *id = x->slots[i].id;
-        if (!id || !id->place_count || id->length > LONGEST_COMPARED || id->length > length + wrong ||
-            length > id->length + wrong)
+    ptrdiff_t wrong = bw_len(name) < 6 ? 1 : bw_len(name) < 9 ? 2 : 3;
+    bw_slice(candidate) near = {0};
+    bw_map_range(other, id, x->identifiers) {
+        ptrdiff_t longer = bw_len(other) - bw_len(name);
+        if (bw_len(id->places) == 0 || longer > wrong || -longer > wrong || bw_len(other) > LONGEST_COMPARED ||
+            bw_len(name) > LONGEST_COMPARED)
             continue;
-        bool differs_in_case = id->length == length && strcasecmp(name, id->text) == 0;
-        near_name next = {id, differs_in_case ? 1 : distance(name, length, id->text, id->length)};
-        if (next.apart > 2 * wrong)
-            continue;
-        size_t at = count;
-        for (; at > 0 && is_nearer(next, nearest[at - 1]); at--)
-            nearest[at] = nearest[at - 1];
-        nearest[at] = next;
-        count += count < SUGGESTIONS;
+        unsigned apart = bw_str_equal_fold(name, other) ? 1 : distance(name, other);
+        if (apart <= 2 * wrong)
+            near = bw_append(near, ((candidate){other, id, apart}));
     }
-    for (size_t i = 0; i < count; i++)
-        printf("%s%s", i == 0 ? "; like it: " : ", ", nearest[i].id->text);
+    bw_sort(near, by_rank);
+    bw_slice(bw_string) names = {0};
+    bw_range(i, next, near) {
+        if (i < SUGGESTIONS)
+            names = bw_append(names, next.name);
+    }
+    return bw_len(names) ? bw_concat("; like it: ", bw_str_join(names, bw_str(", "))) : bw_str("");
 }
 
-bool answer_name(const crossref *x, const char *name, size_t limit) {
-    size_t length = strlen(name);
-    const identifier *id = crossref_find(x, name, length);
-    if (!id || !id->place_count) {
-        print_path(stdout, name);
-        if (id && id->keyword != KEYWORD_NONE) {
-            printf(": a keyword; those are not indexed");
-        } else {
-            printf(": not found");
-            suggest(x, name, length);
-        }
-        putchar('\n');
+/* ---- one identifier --------------------------------------------------------------------------------------------- */
+
+static const char *const look_names[] = {
+    [LOOK_USE] = "use",           [LOOK_MACRO] = "macro",       [LOOK_TAG] = "tag",
+    [LOOK_TYPEDEF] = "typedef",   [LOOK_FUNCTION] = "function", [LOOK_ENUMERATOR] = "enumerator",
+    [LOOK_VARIABLE] = "variable",
+};
+
+/* A line that holds an identifier several times counts once: as a definition if it looks like one anywhere. Goes through
+ * the places by lines; the place that stands for the line at *from, which is moved on behind it. */
+static place next_line(const identifier *id, ptrdiff_t *from) {
+    place first = bw_at(id->places, *from), stands = first, at = first;
+    do {
+        if (place_look(stands) == LOOK_USE)
+            stands = at;
+        if (++*from == bw_len(id->places))
+            break;
+        at = bw_at(id->places, *from);
+    } while (place_file(at) == place_file(first) && at.line == first.line);
+    return stands;
+}
+
+static void print_places(const crossref *x, bw_slice(place) places, ptrdiff_t limit, const char *what) {
+    line_reader reader = {0};
+    ptrdiff_t count = limit < bw_len(places) ? limit : bw_len(places);
+    bw_range(i, at, bw_sub(places, 0, count)) {
+        bw_string line = shown(line_of(&reader, x, at));
+        bw_string path = printable(bw_at(x->files, place_file(at)).path);
+        bw_printf("%s:%d: %s:%s\n", path, at.line, look_names[place_look(at)], line);
+    }
+    if (count < bw_len(places))
+        bw_printf("... and %d more %s\n", bw_len(places) - count, what);
+}
+
+static const char *plural(ptrdiff_t count) {
+    return count == 1 ? "" : "s";
+}
+
+bool answer_name(const crossref *x, bw_string name, ptrdiff_t limit) {
+    const identifier *id = bw_get(x->identifiers, name);
+    if (id && id->keyword != KEYWORD_NONE) {
+        bw_printf("%s: a keyword; those are not indexed\n", name);
         return false;
     }
-
-    size_t definitions = 0, uses = 0;
-    for (size_t i = 0; i < id->place_count;) {
-        if (place_look(next_line(id, &i)) == LOOK_USE)
-            uses++;
-        else
-            definitions++;
+    if (!id || bw_len(id->places) == 0) {
+        bw_printf("%s: not found%s\n", printable(name), suggestions(x, name));
+        return false;
     }
-    size_t files = files_of(id);
-    printf("%s: %zu definition%s, %zu use%s, in %zu file%s\n", id->text, definitions, plural(definitions), uses,
-           plural(uses), files, plural(files));
-    print_places(x, id, false, limit, definitions);
-    print_places(x, id, true, limit, uses);
+    bw_slice(place) definitions = {0}, uses = {0};
+    for (ptrdiff_t i = 0; i < bw_len(id->places);) {
+        place at = next_line(id, &i);
+        if (place_look(at) == LOOK_USE)
+            uses = bw_append(uses, at);
+        else
+            definitions = bw_append(definitions, at);
+    }
+    ptrdiff_t n = bw_len(definitions), m = bw_len(uses), files = files_of(id);
+    bw_printf("%s: %d definition%s, %d use%s, in %d file%s\n", name, n, plural(n), m, plural(m), files, plural(files));
+    print_places(x, definitions, limit, "definitions");
+    print_places(x, uses, limit, "uses");
     return true;
 }

@@ -8,23 +8,18 @@
  * no free in it, and no thought given to who owns what.
  */
 #include "crossref.h"
-#include <errno.h>
 #include <getopt.h>
 #include <stdlib.h>
-#include <string.h>
 #include <unistd.h>
 
 enum { STATUS_ANSWERED = 0, STATUS_NOT_FOUND = 1, STATUS_USAGE = 2 };
 enum { DEFAULT_TOP = 20, DEFAULT_LIMIT = 10 };
 
 typedef struct options {
-    const char **paths;
-    size_t path_count;
-    const char **names;
-    size_t name_count;
-    size_t top;
+    bw_slice(bw_string) paths, names;
+    ptrdiff_t top;
     bool has_top;
-    size_t limit;
+    ptrdiff_t limit;
     bool totals;
     bool statistics;
 } options;
@@ -61,17 +56,13 @@ static _Noreturn void refuse(void) {
     exit(STATUS_USAGE);
 }
 
-static size_t count_from(const char *text, const char *option) {
-    char *end;
-    errno = 0;
-    unsigned long long count = strtoull(text, &end, 10);
-    if (*text < '0' || *text > '9' || *end || errno || count > SIZE_MAX) {
-        fprintf(stderr, "crossref: %s wants a number, not '", option);
-        print_path(stderr, text);
-        fputs("'\n", stderr);
+static ptrdiff_t count_from(const char *text, const char *option) {
+    uint64_t count;
+    if (!bw_is_nil(bw_parse_uint(bw_string_of(text), 10, 63, &count))) {
+        bw_fprintf(stderr, "crossref: %s wants a number, not '%s'\n", option, printable(bw_string_of(text)));
         refuse();
     }
-    return (size_t)count;
+    return (ptrdiff_t)count;
 }
 
 static options options_from(int argc, char **argv) {
@@ -88,18 +79,16 @@ static options options_from(int argc, char **argv) {
         {0},
     };
     options o = {.limit = DEFAULT_LIMIT, .totals = true, .statistics = true};
-    o.paths = bw_new_array(const char *, argc + 1);
-    o.names = bw_new_array(const char *, argc);
     int option;
     while ((option = getopt_long(argc, argv, "d:t:l:aqhV", known, NULL)) != -1) {
         switch (option) {
-        case 'd': o.paths[o.path_count++] = optarg; break;
+        case 'd': o.paths = bw_append(o.paths, bw_string_of(optarg)); break;
         case 't':
             o.top = count_from(optarg, "--top");
             o.has_top = true;
             break;
         case 'l': o.limit = count_from(optarg, "--limit"); break;
-        case 'a': o.limit = SIZE_MAX; break;
+        case 'a': o.limit = PTRDIFF_MAX; break;
         case 'q': o.totals = o.statistics = false; break;
         case OPTION_NO_STATS: o.statistics = false; break;
         case 'h': fputs(help, stdout); exit(STATUS_ANSWERED);
@@ -108,16 +97,16 @@ static options options_from(int argc, char **argv) {
         }
     }
     for (; optind < argc; optind++) {
-        const char *argument = argv[optind];
-        bool is_path = strchr(argument, '/') || strcmp(argument, ".") == 0 || strcmp(argument, "..") == 0;
-        if (is_path)
-            o.paths[o.path_count++] = argument;
+        bw_string argument = bw_string_of(argv[optind]);
+        if (bw_str_contains(argument, bw_str("/")) || bw_str_eq(argument, bw_str(".")) ||
+            bw_str_eq(argument, bw_str("..")))
+            o.paths = bw_append(o.paths, argument);
         else
-            o.names[o.name_count++] = argument;
+            o.names = bw_append(o.names, argument);
     }
-    if (o.path_count == 0)
-        o.paths[o.path_count++] = "/usr/include";
-    if (!o.has_top && o.name_count == 0)
+    if (bw_len(o.paths) == 0)
+        o.paths = bw_append(o.paths, bw_str("/usr/include"));
+    if (!o.has_top && bw_len(o.names) == 0)
         o.top = DEFAULT_TOP;
     return o;
 }
@@ -126,33 +115,34 @@ static bool answer(const crossref *x, const options *o) {
     bool found = true;
     if (o->top)
         answer_top(x, o->top);
-    for (size_t i = 0; i < o->name_count; i++) {
+    bw_range(i, name, o->names) {
         if (i > 0 || o->top)
             putchar('\n');
-        found &= answer_name(x, o->names[i], o->limit);
+        found &= answer_name(x, name, o->limit);
     }
-    if (o->totals && (o->top || o->name_count))
+    if (o->totals && (o->top || bw_len(o->names) > 0))
         putchar('\n');
     return found;
 }
 
 int main(int argc, char **argv) {
     options o = options_from(argc, argv);
-    crossref *x = crossref_new();
-    x->progress_wanted = o.totals && isatty(STDERR_FILENO);
-    for (size_t i = 0; i < o.path_count; i++)
-        walk(x, o.paths[i]);
-    progress_clear(x);
+    crossref x = crossref_new();
+    x.progress_wanted = o.totals && isatty(STDERR_FILENO);
+    bw_range(i, path, o.paths) {
+        walk(&x, path);
+    }
+    progress_clear(&x);
 
-    bool found = x->file_count > 0;
+    bool found = bw_len(x.files) > 0;
     if (found)
-        found = answer(x, &o);
+        found = answer(&x, &o);
     else
-        fputs("crossref: no C header was read\n", stderr);
+        complain(&x, bw_errors_new("no C header was read"));
     if (o.totals)
-        print_totals(x);
+        print_totals(&x);
     if (o.statistics) {
-        print_collector(x);
+        print_collector(&x);
         putchar('\n');
         fflush(stdout);
         bw_ledger_print(STDOUT_FILENO);

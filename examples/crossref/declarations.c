@@ -14,7 +14,6 @@
  * closes the body of a function.
  */
 #include "crossref.h"
-#include <string.h>
 
 /* The token before, as far as it matters. */
 enum seen {
@@ -34,12 +33,6 @@ enum seen {
 };
 
 enum { BRACES_KNOWN = 64 }; /* those of an enum that are nested deeper are not known as such */
-
-/* One place of one identifier. */
-typedef struct spot {
-    identifier *id;
-    size_t index;
-} spot;
 
 typedef struct context {
     uint64_t enum_braces; /* a bit for each open brace, the outermost lowest: it is that of an enum */
@@ -62,22 +55,15 @@ typedef struct context {
     spot earlier;       /* the candidate before that */
     spot function;      /* the word in front of a parenthesis that has just been opened */
 } context;
-
-/* An #if that is not closed yet, with the context in front of it. */
-BW_STRUCT(conditional, (struct conditional *, outer), (context, before));
+BW_SLICE(context);
 
 typedef struct parser {
     crossref *x;
-    uint32_t file;
     context now;
-    conditional *conditionals;
+    bw_slice(context) conditionals; /* what there was in front of each #if that is not closed yet */
 } parser;
 
 /* ---- statements ------------------------------------------------------------------------------------------------- */
-
-static void mark(spot at, enum look look) {
-    crossref_set_look(at.id, at.index, look);
-}
 
 static bool at_file_level(const context *c) {
     return c->hiding == 0;
@@ -103,7 +89,7 @@ static void begin_statement(context *c) {
 /* The declarator ends, or its initialiser begins: the candidate has it. */
 static void settle(context *c) {
     if (c->candidate.id && !c->is_declared)
-        mark(c->candidate, c->is_typedef ? LOOK_TYPEDEF : LOOK_VARIABLE);
+        crossref_set_look(c->candidate, c->is_typedef ? LOOK_TYPEDEF : LOOK_VARIABLE);
     c->is_declared = true;
 }
 
@@ -121,7 +107,7 @@ static void settle_function(context *c, enum seen next) {
     }
     if (next == SEEN_OPEN_PAREN && c->earlier.id) /* name MACRO((arguments)) */
         name = c->earlier;
-    mark(name, c->is_typedef ? LOOK_TYPEDEF : LOOK_FUNCTION);
+    crossref_set_look(name, c->is_typedef ? LOOK_TYPEDEF : LOOK_FUNCTION);
     c->is_declared = true;
 }
 
@@ -135,7 +121,7 @@ static void open_brace(context *c) {
     bool is_tag = c->previous == SEEN_TAG || c->previous == SEEN_TAG_NAME;
     bool is_linkage = c->previous == SEEN_LINKAGE && at_file_level(c);
     if (c->previous == SEEN_TAG_NAME)
-        mark(c->last, LOOK_TAG);
+        crossref_set_look(c->last, LOOK_TAG);
     if (c->depth < BRACES_KNOWN) {
         uint64_t bit = UINT64_C(1) << c->depth;
         c->enum_braces = is_tag && c->tag_is_enum ? c->enum_braces | bit : c->enum_braces & ~bit;
@@ -288,7 +274,7 @@ static void see_identifier(context *c, spot at) {
         return;
     }
     if (in_enum(c) && c->parens == 0 && (c->previous == SEEN_OPEN_BRACE || c->previous == SEEN_COMMA))
-        mark(at, LOOK_ENUMERATOR);
+        crossref_set_look(at, LOOK_ENUMERATOR);
 
     if (at_file_level(c) && !c->is_declared && !c->is_fixed) {
         if (c->parens == 0 && (c->is_typedef || may_stand_before_name(c->previous))) {
@@ -312,75 +298,50 @@ static void see_literal(context *c, bool is_string) {
 
 /* ---- directives ------------------------------------------------------------------------------------------------- */
 
-enum directive { DIRECTIVE_OTHER, DIRECTIVE_IF, DIRECTIVE_ELSE, DIRECTIVE_ENDIF, DIRECTIVE_DEFINE };
-
-static enum directive directive_named(const char *text, size_t length) {
-    static const struct {
-        const char *text;
-        enum directive directive;
-    } directives[] = {
-        {"if", DIRECTIVE_IF},     {"ifdef", DIRECTIVE_IF},     {"ifndef", DIRECTIVE_IF},
-        {"elif", DIRECTIVE_ELSE}, {"elifdef", DIRECTIVE_ELSE}, {"elifndef", DIRECTIVE_ELSE},
-        {"else", DIRECTIVE_ELSE}, {"endif", DIRECTIVE_ENDIF},  {"define", DIRECTIVE_DEFINE},
-    };
-    for (size_t i = 0; i < sizeof directives / sizeof *directives; i++) {
-        if (strlen(directives[i].text) == length && memcmp(directives[i].text, text, length) == 0)
-            return directives[i].directive;
-    }
-    return DIRECTIVE_OTHER;
-}
-
 /* Each branch of a conditional begins with what there was in front of the first, so that braces that are opened in both
  * branches count once. */
 static void follow_conditional(parser *p, enum directive directive) {
-    if (directive == DIRECTIVE_IF) {
-        conditional *inner = bw_new(conditional);
-        inner->outer = p->conditionals;
-        inner->before = p->now;
-        p->conditionals = inner;
-    } else if (directive == DIRECTIVE_ELSE && p->conditionals) {
-        p->now = p->conditionals->before;
-    } else if (directive == DIRECTIVE_ENDIF && p->conditionals) {
-        p->conditionals = p->conditionals->outer;
-    }
+    ptrdiff_t depth = bw_len(p->conditionals);
+    if (directive == DIRECTIVE_IF)
+        p->conditionals = bw_append(p->conditionals, p->now);
+    else if (directive == DIRECTIVE_ELSE && depth > 0)
+        p->now = bw_at(p->conditionals, depth - 1);
+    else if (directive == DIRECTIVE_ENDIF && depth > 0)
+        p->conditionals = bw_sub(p->conditionals, 0, depth - 1);
 }
 
-/* ---- the file --------------------------------------------------------------------------------------------------- */
-
-static spot add_place(parser *p, identifier *id, const token *t) {
-    return (spot){id, crossref_add_place(p->x, id, p->file, t->line)};
-}
-
-/* The rest of a directive's line, whose name has been read. */
+/* The rest of a directive's line. */
 static void read_directive(parser *p, lexer *l, token *t) {
-    enum directive directive = directive_named(t->text, t->length);
+    enum directive directive = t->directive;
     follow_conditional(p, directive);
     bool names_macro = directive == DIRECTIVE_DEFINE;
     bool is_condition = directive == DIRECTIVE_IF || directive == DIRECTIVE_ELSE;
     for (lexer_next(l, t); t->kind != TOKEN_DIRECTIVE_END; lexer_next(l, t)) {
-        if (t->kind == TOKEN_WORD && !(is_condition && t->length == 7 && memcmp(t->text, "defined", 7) == 0)) {
-            identifier *id = crossref_intern(p->x, t->text, t->length);
+        if (t->kind == TOKEN_WORD && !(is_condition && bw_str_eq(t->text, bw_str("defined")))) {
+            identifier *id = crossref_intern(p->x, t->text);
             if (id->keyword == KEYWORD_NONE) {
-                spot at = add_place(p, id, t);
+                spot at = crossref_add_place(p->x, id, t->line);
                 if (names_macro)
-                    mark(at, LOOK_MACRO);
+                    crossref_set_look(at, LOOK_MACRO);
             }
         }
         names_macro = false;
     }
 }
 
+/* ---- the file --------------------------------------------------------------------------------------------------- */
+
 void read_tokens(crossref *x, lexer *l) {
-    parser p = {.x = x, .file = (uint32_t)(x->file_count - 1)};
+    parser p = {.x = x};
     token t;
     for (lexer_next(l, &t); t.kind != TOKEN_END; lexer_next(l, &t)) {
         switch (t.kind) {
         case TOKEN_WORD: {
-            identifier *id = crossref_intern(x, t.text, t.length);
+            identifier *id = crossref_intern(x, t.text);
             if (id->keyword != KEYWORD_NONE)
-                see_keyword(&p.now, (enum keyword)id->keyword);
+                see_keyword(&p.now, id->keyword);
             else
-                see_identifier(&p.now, add_place(&p, id, &t));
+                see_identifier(&p.now, crossref_add_place(x, id, t.line));
             break;
         }
         case TOKEN_PUNCTUATION: see_punctuation(&p.now, t.c); break;

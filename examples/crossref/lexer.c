@@ -18,7 +18,7 @@
 #include <string.h>
 #include <unistd.h>
 
-static const size_t PIECE = (size_t)128 << 10;
+enum { PIECE = 128 << 10 };
 
 /* What a token that begins with this character is. */
 enum start {
@@ -66,34 +66,21 @@ static const bool in_word[256] = {
 
 /* ---- reading ---------------------------------------------------------------------------------------------------- */
 
-lexer *lexer_new(crossref *x) {
-    lexer *l = bw_new(lexer);
-    l->x = x;
-    l->room = 2 * PIECE;
-    l->buffer = bw_alloc_noscan(l->room + 1);
-    return l;
-}
-
 /* Reads a piece behind the bytes from *keep on, which is at the cursor or before it. False at the end of the file. */
 static bool refill(lexer *l, unsigned char **keep) {
     if (l->at_end)
         return false;
-    size_t kept = (size_t)(l->end - *keep);
-    size_t cursor = (size_t)(l->cursor - *keep);
-    unsigned char *to = l->buffer;
-    if (kept + PIECE > l->room) {
-        l->room *= 2;
-        to = bw_alloc_noscan(l->room + 1);
-    }
-    memmove(to, *keep, kept);
-    l->buffer = to;
-    l->cursor = to + cursor;
-    l->end = to + kept;
-    *keep = to;
+    ptrdiff_t kept = l->end - *keep, cursor = l->cursor - *keep;
+    if (kept + PIECE >= bw_cap(l->buffer))
+        l->buffer = bw_make_slice(uint8_t, 2 * bw_cap(l->buffer));
+    memmove(l->buffer.ptr, *keep, (size_t)kept);
+    *keep = l->buffer.ptr;
+    l->cursor = *keep + cursor;
+    l->end = *keep + kept;
 
     ssize_t got;
     do {
-        got = read(l->fd, l->end, l->room - kept);
+        got = read(l->fd, l->end, (size_t)(bw_len(l->buffer) - kept - 1));
     } while (got < 0 && errno == EINTR);
     if (got < 0)
         l->error = errno;
@@ -152,17 +139,12 @@ static int ahead(lexer *l) {
     }
 }
 
-void lexer_start(lexer *l, int fd) {
-    l->cursor = l->end = l->buffer;
+void lexer_start(lexer *l, crossref *x, int fd) {
+    bw_slice(uint8_t) buffer = bw_cap(l->buffer) > 0 ? l->buffer : bw_make_slice(uint8_t, 2 * PIECE);
+    *l = (lexer){buffer, .cursor = buffer.ptr, .end = buffer.ptr, .x = x, .fd = fd, .line = 1, .line_is_blank = true};
     *l->end = 0;
-    l->fd = fd;
-    l->line = 1;
-    l->bytes = l->open_comment = 0;
-    l->error = 0;
-    l->at_end = l->is_binary = l->in_directive = false;
-    l->line_is_blank = true;
-    while (l->end - l->buffer < 3 && refill(l, &l->cursor)) {}
-    if (memcmp(l->buffer, "\xef\xbb\xbf", 3) == 0) /* the byte order mark of UTF-8 */
+    while (l->end - l->cursor < 3 && refill(l, &l->cursor)) {}
+    if (memcmp(l->cursor, "\xef\xbb\xbf", 3) == 0) /* the byte order mark of UTF-8 */
         l->cursor += 3;
 }
 
@@ -360,20 +342,22 @@ static void take_word(lexer *l, token *t) {
         l->cursor += name;
     }
     t->kind = TOKEN_WORD;
-    t->text = (const char *)begin;
-    t->length = length;
+    t->text = (bw_string){(const char *)begin, (ptrdiff_t)length};
 }
 
 /* Behind a word: whether it is the prefix of a string or character, which is gone over then. */
 static bool skip_prefixed(lexer *l, token *t) {
     int quote = *l->cursor;
-    if ((quote != '"' && quote != '\'') || t->length > 3)
+    if ((quote != '"' && quote != '\'') || bw_len(t->text) > 3)
         return false;
-    static const char *const prefixes[] = {"L", "u", "U", "u8", "R", "LR", "uR", "UR", "u8R"};
+    static const bw_string prefixes[] = {
+        BW_STR_INIT("L"),  BW_STR_INIT("u"),  BW_STR_INIT("U"),  BW_STR_INIT("u8"),  BW_STR_INIT("R"),
+        BW_STR_INIT("LR"), BW_STR_INIT("uR"), BW_STR_INIT("UR"), BW_STR_INIT("u8R"),
+    };
     for (size_t i = 0; i < sizeof prefixes / sizeof *prefixes; i++) {
-        if (strlen(prefixes[i]) != t->length || memcmp(prefixes[i], t->text, t->length) != 0)
+        if (!bw_str_eq(t->text, prefixes[i]))
             continue;
-        bool is_raw = prefixes[i][t->length - 1] == 'R';
+        bool is_raw = bw_str_has_suffix(prefixes[i], bw_str("R"));
         if (is_raw && quote == '\'')
             return false;
         l->cursor++;
@@ -406,38 +390,43 @@ static int ahead_on_line(lexer *l) {
     }
 }
 
-static bool is_word(const token *t, const char *text) {
-    return t->length == strlen(text) && memcmp(t->text, text, t->length) == 0;
+static enum directive directive_named(bw_string name) {
+    static const struct {
+        bw_string name;
+        enum directive directive;
+    } directives[] = {
+        {BW_STR_INIT("if"), DIRECTIVE_IF},         {BW_STR_INIT("ifdef"), DIRECTIVE_IF},
+        {BW_STR_INIT("ifndef"), DIRECTIVE_IF},     {BW_STR_INIT("elif"), DIRECTIVE_ELSE},
+        {BW_STR_INIT("elifdef"), DIRECTIVE_ELSE},  {BW_STR_INIT("elifndef"), DIRECTIVE_ELSE},
+        {BW_STR_INIT("else"), DIRECTIVE_ELSE},     {BW_STR_INIT("endif"), DIRECTIVE_ENDIF},
+        {BW_STR_INIT("define"), DIRECTIVE_DEFINE}, {BW_STR_INIT("include"), DIRECTIVE_HEADER},
+        {BW_STR_INIT("import"), DIRECTIVE_HEADER}, {BW_STR_INIT("include_next"), DIRECTIVE_HEADER},
+        {BW_STR_INIT("embed"), DIRECTIVE_HEADER},  {BW_STR_INIT("error"), DIRECTIVE_PROSE},
+        {BW_STR_INIT("warning"), DIRECTIVE_PROSE}, {BW_STR_INIT("ident"), DIRECTIVE_PROSE},
+        {BW_STR_INIT("sccs"), DIRECTIVE_PROSE},
+    };
+    for (size_t i = 0; i < sizeof directives / sizeof *directives; i++) {
+        if (bw_str_eq(name, directives[i].name))
+            return directives[i].directive;
+    }
+    return DIRECTIVE_OTHER;
 }
 
-/* With the cursor behind the #. The text of directives whose text is not made of tokens is gone over. */
+/* With the cursor behind the #. What is not made of tokens is gone over. */
 static void take_directive(lexer *l, token *t) {
-    t->text = "";
-    t->length = 0;
+    t->directive = DIRECTIVE_OTHER;
     int c = ahead_on_line(l);
-    if (c && start_of[c] == START_WORD)
+    if (c && start_of[c] == START_WORD) {
         take_word(l, t);
+        t->directive = directive_named(t->text);
+    }
     t->kind = TOKEN_DIRECTIVE;
     l->in_directive = true;
-
-    static const char *const prose[] = {"error", "warning", "ident", "sccs"};
-    for (size_t i = 0; i < sizeof prose / sizeof *prose; i++) {
-        if (is_word(t, prose[i])) {
-            t->text = prose[i];
-            skip_prose(l);
-            return;
-        }
-    }
-    static const char *const with_header[] = {"include", "include_next", "import", "embed"};
-    for (size_t i = 0; i < sizeof with_header / sizeof *with_header; i++) {
-        if (is_word(t, with_header[i])) {
-            t->text = with_header[i];
-            if (ahead_on_line(l) == '<') {
-                while ((c = ahead(l)) && c != '\n' && c != '>')
-                    l->cursor++;
-            }
-            return;
-        }
+    if (t->directive == DIRECTIVE_PROSE) {
+        skip_prose(l);
+    } else if (t->directive == DIRECTIVE_HEADER && ahead_on_line(l) == '<') {
+        while ((c = ahead(l)) && c != '\n' && c != '>')
+            l->cursor++;
     }
 }
 

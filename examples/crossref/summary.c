@@ -4,8 +4,6 @@
  * error, totals to standard output.
  */
 #include "crossref.h"
-#include <stdarg.h>
-#include <string.h>
 #include <sys/resource.h>
 #include <time.h>
 
@@ -29,8 +27,8 @@ void progress_update(crossref *x) {
     x->progress_ns = now;
     bw_mem_stats stats;
     bw_read_mem_stats(&stats);
-    fprintf(stderr, "\r\033[K%zu files, %zu identifiers, %llu places, heap %.0f MiB", x->file_count, x->slots_used,
-            (unsigned long long)x->places, (double)stats.heap_alloc / MiB);
+    bw_fprintf(stderr, "\r\033[K%d files, %d identifiers, %d places, heap %.0f MiB", bw_len(x->files), x->found,
+               x->places, (double)stats.heap_alloc / MiB);
     fflush(stderr);
     x->progress_shown = true;
 }
@@ -41,28 +39,20 @@ void progress_clear(crossref *x) {
     x->progress_shown = false;
 }
 
-void complain(crossref *x, const char *path, const char *format, ...) {
+void complain(crossref *x, bw_error err) {
     progress_clear(x);
-    fputs("crossref: ", stderr);
-    print_path(stderr, path);
-    fputs(": ", stderr);
-    va_list arguments;
-    va_start(arguments, format);
-    vfprintf(stderr, format, arguments);
-    va_end(arguments);
-    putc('\n', stderr);
+    bw_fprintf(stderr, "crossref: %v\n", err);
 }
 
 /* ---- at the end ------------------------------------------------------------------------------------------------- */
 
 void print_totals(const crossref *x) {
     double seconds = (double)(now_ns() - x->started_ns) / 1e9, size = (double)x->bytes / MiB;
-    printf("read       %zu files, %llu lines, %.1f MiB in %.2f s (%.0f MiB/s)\n", x->file_count,
-           (unsigned long long)x->lines, size, seconds, size / seconds);
+    bw_printf("read       %d files, %d lines, %.1f MiB in %.2f s (%.0f MiB/s)\n", bw_len(x->files), x->lines, size,
+              seconds, size / seconds);
     if (x->unreadable || x->binary)
-        printf("skipped    %llu that could not be read, %llu binary\n", (unsigned long long)x->unreadable,
-               (unsigned long long)x->binary);
-    printf("found      %zu identifiers in %llu places\n", crossref_identifier_count(x), (unsigned long long)x->places);
+        bw_printf("skipped    %d that could not be read, %d binary\n", x->unreadable, x->binary);
+    bw_printf("found      %d identifiers in %d places\n", x->found, x->places);
 }
 
 void print_collector(const crossref *x) {
@@ -77,12 +67,13 @@ void print_collector(const crossref *x) {
                     (double)(usage.ru_utime.tv_usec + usage.ru_stime.tv_usec) / 1e3;
     double gc_ms = (double)stats.gc_cpu_ns / 1e6;
 
-    printf("collector  %u collections; %.1f MiB live at the last, the next at %.1f MiB\n", stats.num_gc,
-           (double)stats.heap_marked / MiB, (double)stats.next_gc / MiB);
-    printf("pauses     %.1f ms in all, %.1f %% of the time; the longest%s %.1f ms\n",
-           (double)stats.pause_total_ns / 1e6, 100.0 * (double)stats.pause_total_ns / (double)elapsed_ns,
-           stats.num_gc > 256 ? " of the last 256" : "", (double)longest_ns / 1e6);
-    printf("processor  %.0f ms collecting, %.1f %% of %.0f ms\n", gc_ms, cpu_ms > 0 ? 100 * gc_ms / cpu_ms : 0, cpu_ms);
-    printf("heap       %.1f MiB in %llu objects, of %.1f MiB from the system\n", (double)stats.heap_alloc / MiB,
-           (unsigned long long)stats.heap_objects, (double)stats.sys / MiB);
+    bw_printf("collector  %d collections; %.1f MiB live at the last, the next at %.1f MiB\n", stats.num_gc,
+              (double)stats.heap_marked / MiB, (double)stats.next_gc / MiB);
+    bw_printf("pauses     %.1f ms in all, %.1f %% of the time; the longest%s %.1f ms\n",
+              (double)stats.pause_total_ns / 1e6, 100.0 * (double)stats.pause_total_ns / (double)elapsed_ns,
+              stats.num_gc > 256 ? " of the last 256" : "", (double)longest_ns / 1e6);
+    bw_printf("processor  %.0f ms collecting, %.1f %% of %.0f ms\n", gc_ms, cpu_ms > 0 ? 100 * gc_ms / cpu_ms : 0,
+              cpu_ms);
+    bw_printf("heap       %.1f MiB in %d objects, of %.1f MiB from the system\n", (double)stats.heap_alloc / MiB,
+              stats.heap_objects, (double)stats.sys / MiB);
 }

@@ -1,36 +1,23 @@
 /* minute.c - the first program: words in, the words and how often each came out, and no thought given to memory. */
 #include <burrow.h>
 #include <stdio.h>
-#include <string.h>
 
-BW_STRUCT(word, (struct word *, left), (struct word *, right), (char *, text), (int, count));
-
-static void count(word **tree, const char *text) {
-    int order;
-    while (*tree && (order = strcmp(text, (*tree)->text)) != 0)
-        tree = order < 0 ? &(*tree)->left : &(*tree)->right;
-    if (!*tree) {
-        size_t bytes = strlen(text) + 1;
-        *tree = bw_new(word); /* zeroed; collected some time after nothing refers to it any more */
-        (*tree)->text = memcpy(bw_alloc_noscan(bytes), text, bytes);
-    }
-    (*tree)->count++;
-}
-
-static void print(const word *tree) {
-    if (!tree)
-        return;
-    print(tree->left);
-    printf("%6d %s\n", tree->count, tree->text);
-    print(tree->right);
-}
+BW_MAP(counter, bw_string, int);
 
 int main(void) {
-    word *tree = NULL;
+    counter counts = bw_make_map(counter);
     char text[100];
     while (scanf("%99s", text) == 1)
-        count(&tree, text);
-    print(tree);
+        bw_put(counts, bw_string_of(text)) += 1; /* a copy that the map does not keep is collected some time */
+
+    bw_slice(bw_string) words = {0};
+    bw_map_range(word, count, counts) {
+        words = bw_append(words, word);
+    }
+    bw_sort_values(words);
+    bw_range(i, word, words) {
+        bw_printf("%6d %s\n", bw_get(counts, word), word);
+    }
     bw_ledger_print(2);
     return 0;
 }

@@ -118,16 +118,14 @@ static inline bw_any bw__any_from_error(bw_error error) {
                 bw__any_of_c_string(BW__ONLY_IF(BW__BASIC_KIND(x) == BW_KIND_CSTRING, x, char *)),                     \
                 __builtin_choose_expr(BW__IS_INTERFACE(x), BW__ANY_OF_INTERFACE(x), BW__ANY_OF_BASIC(x)))))
 #define BW__ANY_OF_BASIC(x)                                                                                            \
-    bw__any_make(&bw__basic[BW__BASIC_KIND(x) + 0 * sizeof(struct {                                                    \
-                                                    _Static_assert(                                                    \
-                                                        BW__BASIC_KIND(x) != BW_KIND_OPAQUE || BW__IS_INTERFACE(x),    \
-                                                        "the type of this value has to be named: bw_any_as(T, x)");    \
-                                                    int bw__unused;                                                    \
-                                                })],                                                                   \
-                 &(struct { __typeof__((void)0, (x)) v; }){x}, sizeof(__typeof__((void)0, (x))))
+    bw__any_make(__builtin_choose_expr(BW__BASIC_KIND(x) != BW_KIND_OPAQUE || BW__IS_INTERFACE(x),                     \
+                                       &bw__basic[BW__BASIC_KIND(x)], bw__type_must_be_named()),                       \
+                 (__typeof__((void)0, (x))[1]){x}, sizeof(__typeof__((void)0, (x))))
+const bw_type *bw__type_must_be_named(void)
+    __attribute__((error("the type of this value has to be named: bw_any_as(T, x)")));
 /* It has a member bw__table, or is no interface. */
 #define BW__ANY_OF_INTERFACE(x)                                                                                        \
-    bw__any_from_copy(&(struct { __typeof__((void)0, (x)) v; }){x},                                                    \
+    bw__any_from_copy((__typeof__((void)0, (x))[1]){x},                                                                \
                       sizeof(BW__ONLY_IF(BW__IS_INTERFACE(x), x, bw__interface).bw__table))
 static inline bw_any bw__any_from_copy(const void *value, size_t checked) {
     bw__interface interface;
@@ -234,7 +232,7 @@ static inline bool bw__take_or_zero(bw_any any, const bw_type *type, bool may_be
 #define bw_case_default if (bw__switch.left && (bw__switch.left = 0, true))
 
 /* bool bw_is_nil(x): of a bw_any, an error, an interface value, a slice, a map, a pointer. */
-#define bw_is_nil(x) bw__is_null(&(struct { __typeof__((void)0, (x)) v; }){x})
+#define bw_is_nil(x) bw__is_null((__typeof__((void)0, (x))[1]){x})
 static inline bool bw__is_null(const void *value) {
     void *first;
     __builtin_memcpy(&first, value, sizeof first);
@@ -278,13 +276,12 @@ static inline const char *bw__type_string(bw_any any) {
     extern BW_API const bw__description bw__type_##I
 #define BW__INTERFACE_DEFINE(I, ...)                                                                                   \
     static const bw_field bw__fields_##I[] = {BW__FOR_EACH(BW__METHOD_DESCRIBE, I, __VA_ARGS__)};                      \
-    const bw__description bw__type_##I = {#I,                                                                          \
-                                          sizeof(I),                                                                   \
-                                          _Alignof(I),                                                                 \
-                                          bw__fields_##I,                                                              \
-                                          sizeof(bw__fields_##I) / sizeof(bw_field),                                   \
-                                          BW_KIND_INTERFACE,                                                           \
-                                          NULL}
+    const bw__description bw__type_##I = {.name = #I,                                                                  \
+                                          .size = sizeof(I),                                                           \
+                                          .align = _Alignof(I),                                                        \
+                                          .fields = bw__fields_##I,                                                    \
+                                          .field_count = sizeof(bw__fields_##I) / sizeof(bw_field),                    \
+                                          .kind = BW_KIND_INTERFACE}
 #define BW__METHOD_DECLARE(I, tuple) BW__METHOD_DECLARE_ tuple
 #define BW__METHOD_DECLARE_(result, method, ...) result (*method)(void *__VA_OPT__(, ) __VA_ARGS__);
 #define BW__METHOD_COUNT(I, tuple) +1

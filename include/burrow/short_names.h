@@ -1,8 +1,54 @@
-/* burrow/short_names.h - Go's own words, when BURROW_SHORT_NAMES is defined before including burrow.h. */
+/* burrow/short_names.h - Go's own words, when BURROW_SHORT_NAMES is defined before including burrow.h. Example:
+ *
+ *     #define BURROW_SHORT_NAMES
+ *     #include <burrow.h>
+ *
+ *     BW_MAP(ages, bw_string, int);
+ *
+ *     int main(void) {
+ *         ages m = make_map(ages);
+ *         put(m, str("Ann")) = 31;
+ *         slice(int) s = make_slice(int, 0, 4);
+ *         s = append(s, 1, 2, get(m, str("Ann")));
+ *         range(i, v, s)
+ *             println(i, v);
+ *         return len(s) == 3 ? 0 : 1;
+ *     }
+ *
+ * All but new and make are macros with arguments, so that fields and variables of these names are left alone, as long as no
+ * parenthesis follows them. Headers that are included afterwards see the macros: include burrow.h last.
+ */
 #ifndef BURROW_SHORT_NAMES_H
 #define BURROW_SHORT_NAMES_H
 
 #define new bw_new
 #define make bw_make
+
+#define slice(T) bw_slice(T)
+#define make_slice(T, ...) bw_make_slice(T, __VA_ARGS__)
+#define slice_of(T, ...) bw_slice_of(T, __VA_ARGS__)
+#define append(s, ...) bw_append(s, __VA_ARGS__)
+#define append_slice(s, t) bw_append_slice(s, t)
+#define at(s, i) bw_at(s, i)
+#define sub(s, ...) bw_sub(s, __VA_ARGS__)
+#define copy(dst, src) bw_copy(dst, src)
+#define len(x) bw_len(x)
+#define cap(s) bw_cap(s)
+#define range(i, v, s) bw_range(i, v, s)
+
+#define make_map(...) bw_make_map(__VA_ARGS__)
+#define put(m, k) bw_put(m, k)
+#define get(m, k) bw_get(m, k)
+#define lookup(m, k, v) bw_lookup(m, k, v)
+#define delete(m, k) bw_delete(m, k)
+#define map_range(k, v, m) bw_map_range(k, v, m)
+
+#define str(literal) bw_str(literal)
+#define println(...) bw_println(__VA_ARGS__)
+#define errorf(...) bw_errorf(__VA_ARGS__)
+
+#define defer(...) bw_defer(__VA_ARGS__)
+#define panic(v) bw_panic(v)
+#define protect(...) bw_protect(__VA_ARGS__)
 
 #endif

@@ -43,44 +43,64 @@
 /* The type of slices of T: T is one word, for which BW_SLICE(T) was written. */
 #define bw_slice(T) struct bw_slice_##T
 
-#define BW__SLICE_STRUCT(T)                                                                                            \
+/* The last member takes no room. What it says is a number, by which the library finds the description of a slice type of
+ * which a macro has only a value: the same in every translation unit that includes the declaration. */
+#define BW__SLICE_STRUCT(T, id)                                                                                        \
     struct bw_slice_##T {                                                                                              \
         T *ptr;        /* the first element; NULL in the nil slice */                                                  \
         ptrdiff_t len; /* elements */                                                                                  \
         ptrdiff_t cap; /* elements that there is room for from ptr on */                                               \
+        __extension__ char (*bw__id[0])[id];                                                                           \
     }
+#define BW__SLICE_ID(T) (__LINE__ * 64 + sizeof(#T))
+#define BW__ID_OF(slice) ((uint32_t)sizeof(*(slice).bw__id[0]))
+#define BW__PLAIN_SLICE 1
 
 /* Declares bw_slice(T). File scope; end with a semicolon. Once in a translation unit for a type: write it where the
  * type is declared. */
 #define BW_SLICE(T)                                                                                                    \
-    BW__SLICE_STRUCT(T);                                                                                               \
+    BW__SLICE_STRUCT(T, BW__SLICE_ID(T));                                                                              \
     static const bw_field bw__fields_bw_slice_##T[] = {BW__PART("element", T)};                                        \
-    BW__DESCRIBE(bw_slice(T), bw_slice_##T, BW_KIND_SLICE)
+    static const bw__description bw__type_bw_slice_##T = {                                                             \
+        "bw_slice_" #T, sizeof(bw_slice(T)), _Alignof(bw_slice(T)), bw__fields_bw_slice_##T, 1,                        \
+        BW_KIND_SLICE,  &bw__unit,           BW__SLICE_ID(T)};                                                         \
+    static const bw__description *bw__type_entry_bw_slice_##T __attribute__((section("bw_types"), used)) =             \
+        &bw__type_bw_slice_##T
+
+/* A place that allocates elements of a slice. */
+#define BW__SLICE_SITE(slice)                                                                                          \
+    {                                                                                                                  \
+        0, 1, NULL, {                                                                                                  \
+            NULL, "", sizeof(*(slice).ptr), _Alignof(__typeof__(*(slice).ptr)),                                        \
+                BW__CLASS_OF(__typeof__(*(slice).ptr)), BW__CODE_OF(__typeof__(*(slice).ptr)),                         \
+                BW__ELEMENT_SIZE(__typeof__(*(slice).ptr)), &bw__unit, BW__ID_OF(slice)                                \
+        }                                                                                                              \
+    }
 
 /* Those that are there. `_Bool` is what `bool` expands to. */
-BW__SLICE_STRUCT(_Bool);
-BW__SLICE_STRUCT(char);
-BW__SLICE_STRUCT(short);
-BW__SLICE_STRUCT(int);
-BW__SLICE_STRUCT(long);
-BW__SLICE_STRUCT(unsigned);
-BW__SLICE_STRUCT(int8_t);
-BW__SLICE_STRUCT(int16_t);
-BW__SLICE_STRUCT(int32_t);
-BW__SLICE_STRUCT(int64_t);
-BW__SLICE_STRUCT(uint8_t);
-BW__SLICE_STRUCT(uint16_t);
-BW__SLICE_STRUCT(uint32_t);
-BW__SLICE_STRUCT(uint64_t);
-BW__SLICE_STRUCT(size_t);
-BW__SLICE_STRUCT(ptrdiff_t);
-BW__SLICE_STRUCT(uintptr_t);
-BW__SLICE_STRUCT(float);
-BW__SLICE_STRUCT(double);
-BW__SLICE_STRUCT(bw_string);
-BW__SLICE_STRUCT(bw_rune);
-BW__SLICE_STRUCT(bw_any);
-BW__SLICE_STRUCT(bw_error);
+BW__SLICE_STRUCT(_Bool, BW__PLAIN_SLICE);
+BW__SLICE_STRUCT(char, BW__PLAIN_SLICE);
+BW__SLICE_STRUCT(short, BW__PLAIN_SLICE);
+BW__SLICE_STRUCT(int, BW__PLAIN_SLICE);
+BW__SLICE_STRUCT(long, BW__PLAIN_SLICE);
+BW__SLICE_STRUCT(unsigned, BW__PLAIN_SLICE);
+BW__SLICE_STRUCT(int8_t, BW__PLAIN_SLICE);
+BW__SLICE_STRUCT(int16_t, BW__PLAIN_SLICE);
+BW__SLICE_STRUCT(int32_t, BW__PLAIN_SLICE);
+BW__SLICE_STRUCT(int64_t, BW__PLAIN_SLICE);
+BW__SLICE_STRUCT(uint8_t, BW__PLAIN_SLICE);
+BW__SLICE_STRUCT(uint16_t, BW__PLAIN_SLICE);
+BW__SLICE_STRUCT(uint32_t, BW__PLAIN_SLICE);
+BW__SLICE_STRUCT(uint64_t, BW__PLAIN_SLICE);
+BW__SLICE_STRUCT(size_t, BW__PLAIN_SLICE);
+BW__SLICE_STRUCT(ptrdiff_t, BW__PLAIN_SLICE);
+BW__SLICE_STRUCT(uintptr_t, BW__PLAIN_SLICE);
+BW__SLICE_STRUCT(float, BW__PLAIN_SLICE);
+BW__SLICE_STRUCT(double, BW__PLAIN_SLICE);
+BW__SLICE_STRUCT(bw_string, BW__PLAIN_SLICE);
+BW__SLICE_STRUCT(bw_rune, BW__PLAIN_SLICE);
+BW__SLICE_STRUCT(bw_any, BW__PLAIN_SLICE);
+BW__SLICE_STRUCT(bw_error, BW__PLAIN_SLICE);
 
 BW__BEGIN
 
@@ -118,8 +138,8 @@ BW__END
 
 /* The value of x, if its type is so, else some value of that type: for the branch of a macro that is not taken. */
 #define BW__ONLY_IF(condition, x, otherwise)                                                                           \
-    (*(__typeof__(__builtin_choose_expr((condition), (__typeof__((void)0, (x)) *)0, (__typeof__(otherwise) *)0)))      \
-         bw__address_of(&(struct { __typeof__((void)0, (x)) v; }){x}))
+    (*(__typeof__(__builtin_choose_expr((condition), (__typeof__((void)0, (x)) *)0,                                    \
+                                        (__typeof__(otherwise) *)0)))bw__address_of((__typeof__((void)0, (x))[1]){x}))
 static inline void *bw__address_of(const void *address) {
     return (void *)(uintptr_t)address;
 }
@@ -131,7 +151,7 @@ static inline void *bw__address_of(const void *address) {
     ({                                                                                                                 \
         static bw__site site_ = BW__SITE(T, 1);                                                                        \
         ptrdiff_t len_ = (first), cap_ = BW__SECOND_OR(len_, ##__VA_ARGS__);                                           \
-        (bw_slice(T)){bw__make_slice(&site_, len_, cap_), len_, cap_};                                                 \
+        (bw_slice(T)){.ptr = bw__make_slice(&site_, len_, cap_), .len = len_, .cap = cap_};                            \
     })
 #define BW__SECOND_OR(otherwise, ...) BW__FIRST(__VA_OPT__(__VA_ARGS__, ) otherwise)
 #define BW__FIRST(first, ...) (first)
@@ -144,7 +164,7 @@ static inline void *bw__address_of(const void *address) {
         T values_[] = {__VA_ARGS__};                                                                                   \
         T *ptr_ = bw__make_slice(&site_, sizeof values_ / sizeof(T), sizeof values_ / sizeof(T));                      \
         __builtin_memcpy(ptr_, values_, sizeof values_);                                                               \
-        (bw_slice(T)){ptr_, sizeof values_ / sizeof(T), sizeof values_ / sizeof(T)};                                   \
+        (bw_slice(T)){.ptr = ptr_, .len = sizeof values_ / sizeof(T), .cap = sizeof values_ / sizeof(T)};              \
     })
 
 /* bw_slice(T) bw_slice_from(T, array, n): a slice that shares the memory of n elements of a C array. The array must live as
@@ -154,7 +174,7 @@ static inline void *bw__address_of(const void *address) {
     ({                                                                                                                 \
         T *ptr_ = (array);                                                                                             \
         ptrdiff_t len_ = (n);                                                                                          \
-        (bw_slice(T)){ptr_, len_, len_};                                                                               \
+        (bw_slice(T)){.ptr = ptr_, .len = len_, .cap = len_};                                                          \
     })
 
 /* ptrdiff_t bw_len(x): of a slice, a string, a map. ptrdiff_t bw_cap(s): of a slice. */
@@ -185,7 +205,7 @@ static inline void *bw__address_of(const void *address) {
         __typeof__(s) slice_ = (s);                                                                                    \
         __typeof__(*slice_.ptr) values_[] = {__VA_ARGS__};                                                             \
         if (BW__UNLIKELY(slice_.cap - slice_.len < (ptrdiff_t)(sizeof values_ / sizeof values_[0]))) {                 \
-            static bw__site site_ = BW__SITE(__typeof__(*(s).ptr), 1);                                                 \
+            static bw__site site_ = BW__SLICE_SITE(s);                                                                 \
             bw__slice grown_ =                                                                                         \
                 bw__slice_grow(&site_, slice_.ptr, slice_.len, slice_.cap, sizeof values_ / sizeof values_[0]);        \
             slice_.ptr = grown_.ptr;                                                                                   \
@@ -202,7 +222,7 @@ static inline void *bw__address_of(const void *address) {
         __typeof__(s) slice_ = (s);                                                                                    \
         __typeof__(s) more_ = (t);                                                                                     \
         if (BW__UNLIKELY(slice_.cap - slice_.len < more_.len)) {                                                       \
-            static bw__site site_ = BW__SITE(__typeof__(*(s).ptr), 1);                                                 \
+            static bw__site site_ = BW__SLICE_SITE(s);                                                                 \
             bw__slice grown_ = bw__slice_grow(&site_, slice_.ptr, slice_.len, slice_.cap, more_.len);                  \
             slice_.ptr = grown_.ptr;                                                                                   \
             slice_.cap = grown_.cap;                                                                                   \
@@ -251,7 +271,7 @@ static inline void *bw__address_of(const void *address) {
 #define bw_clone(s) BW__CLONE(BW__UNIQUE(slice), BW__UNIQUE(site), BW__UNIQUE(grown), s)
 #define BW__CLONE(slice_, site_, grown_, s)                                                                            \
     ({                                                                                                                 \
-        static bw__site site_ = BW__SITE(__typeof__(*(s).ptr), 1);                                                     \
+        static bw__site site_ = BW__SLICE_SITE(s);                                                                     \
         __typeof__(s) slice_ = (s);                                                                                    \
         if (slice_.ptr != NULL) {                                                                                      \
             void *grown_ = bw__make_slice(&site_, slice_.len, slice_.len);                                             \

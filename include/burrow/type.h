@@ -15,7 +15,8 @@
  *
  * What a description says is not searched must not hold the only pointer to an object: an integer field, say. A pointer
  * field that BW_TYPE does not name is still seen, because bytes that no field covers are scanned conservatively, if
- * there are enough of them for a pointer; a union, or a struct within the struct, is scanned conservatively as well.
+ * there are enough of them for a pointer; a union, or an undescribed struct within the struct, is scanned conservatively
+ * as well.
  *
  * bw_new(T) finds the description by the name written in T, in the same translation unit: `bw_new(node)` and
  * `bw_new(struct node)` both find it; through a typedef of another name the type is scanned conservatively, which is
@@ -82,7 +83,6 @@ struct bw_type {
     size_t count;                /* of arrays: elements */
     const bw_type_field *fields; /* of structs */
     uint32_t field_count;
-    uint32_t bw__flags;
     void *bw__info;
 };
 
@@ -106,6 +106,7 @@ typedef struct bw__description {
     uint32_t field_count;
     uint32_t kind;    /* enum bw_kind */
     const void *unit; /* the translation unit it was declared in */
+    uint32_t id;      /* of a slice: the number that its C type carries */
 } bw__description;
 
 /* --- strings, values of any type, and errors: the types that others are told from; see string.h, interface.h, error.h */
@@ -241,7 +242,8 @@ static const bw__unit_bounds bw__unit
 
 #define BW__DESCRIBE(T, tag, kind)                                                                                     \
     static const bw__description bw__type_##tag = {                                                                    \
-        #tag, sizeof(T), _Alignof(T), bw__fields_##tag, sizeof(bw__fields_##tag) / sizeof(bw_field), kind, &bw__unit}; \
+        #tag,      sizeof(T), _Alignof(T), bw__fields_##tag, sizeof(bw__fields_##tag) / sizeof(bw_field), kind,        \
+        &bw__unit, 0};                                                                                                 \
     static const bw__description *bw__type_entry_##tag __attribute__((section("bw_types"), used)) = &bw__type_##tag
 /* A field of a description that is no struct's. */
 #define BW__PART(name, T)                                                                                              \
@@ -280,10 +282,11 @@ typedef struct bw__type_site {
     uint32_t code;
     uint32_t element_size;
     const bw__unit_bounds *unit;
+    uint32_t slice_id; /* not 0: it is the type of this slice's elements, whatever its name */
 } bw__type_site;
 
 #define BW__TYPE_SITE(T)                                                                                               \
-    { NULL, #T, sizeof(T), _Alignof(T), BW__CLASS_OF(T), BW__CODE_OF(T), BW__ELEMENT_SIZE(T), &bw__unit }
+    { NULL, #T, sizeof(T), _Alignof(T), BW__CLASS_OF(T), BW__CODE_OF(T), BW__ELEMENT_SIZE(T), &bw__unit, 0 }
 
 BW_API const bw_type *bw__resolve_type(bw__type_site *site);
 static inline const bw_type *bw__site_type(bw__type_site *site) {

@@ -26,8 +26,8 @@ struct thread {
     bool blocking;           /* SAFE within bw_blocking, not within the library */
     uintptr_t saved[64];     /* SAFE in bw_blocking: the registers, from a frame that is gone */
     os_stack stack;
-    os_range alternate; /* the alternate signal stack it was stopped on */
-    struct {            /* made at need, and kept for the next thread that has this record */
+    os_range alternate;  /* the alternate signal stack it was stopped on */
+    struct {             /* made at need, and kept for the next thread that has this record */
         void *alternate; /* its alternate signal stack, unless it has one of its own; NULL: none yet */
         os_range spare;  /* what it panics on when its stack is full; its lowest page faults. {0, 0}: none yet */
     } stacks;

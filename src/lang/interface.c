@@ -15,8 +15,10 @@ struct section {
 static struct section *_Atomic sections;
 _Atomic uint32_t interface_sections;
 
-/* An answer, constant once it is seen. */
+/* An answer, constant once it is seen. Those of one slot of the table are a list, the newest first; there is one for each pair
+ * that was asked about, and another each time that a "no" may have become wrong. */
 struct answer {
+    struct answer *next;
     const bw_type *type;
     const bw__description *interface;
     const bw__table_head *table; /* NULL: no */
@@ -60,7 +62,7 @@ bool interface_is_error(const bw__description *description) {
     const bw__unit_bounds *unit = description->unit;
     size_t length = strlen(description->name);
     for (const bw__table_head **entry = unit ? unit->impls : NULL; unit && entry < unit->impls_end; entry++)
-        if (*entry && (*entry)->interface == &bw__type_bw_error &&
+        if (*entry && (*entry)->interface == &bw__type_bw_error && (*entry)->site->unit == unit &&
             strncmp((*entry)->site->name, description->name, length) == 0 &&
             strcmp((*entry)->site->name + length, " *") == 0)
             return true;
@@ -79,19 +81,23 @@ const bw__table_head *interface_table(const bw_type *type, const bw__description
     if (type->kind != BW_KIND_POINTER)
         return NULL; /* only pointers have methods */
     size_t slot = (((uintptr_t)type >> 4) * 31 + ((uintptr_t)interface >> 4)) % ANSWERS;
-    struct answer *answer = atomic_load_explicit(&answers[slot], memory_order_acquire);
-    if (answer && answer->type == type && answer->interface == interface &&
-        (answer->table || answer->sections_asked == atomic_load_explicit(&interface_sections, memory_order_relaxed)))
-        return answer->table;
+    for (struct answer *answer = atomic_load_explicit(&answers[slot], memory_order_acquire); answer;
+         answer = answer->next)
+        if (answer->type == type && answer->interface == interface) {
+            if (answer->table ||
+                answer->sections_asked == atomic_load_explicit(&interface_sections, memory_order_relaxed))
+                return answer->table;
+            break;
+        }
     uint32_t asked = atomic_load(&interface_sections);
     const bw__table_head *table = look_for_table(type, interface);
     struct thread *self = thread_enter();
     types_lock_acquire();
-    answer = type_memory(sizeof *answer);
+    struct answer *answer = type_memory(sizeof *answer);
+    *answer = (struct answer){atomic_load(&answers[slot]), type, interface, table, asked};
+    atomic_store_explicit(&answers[slot], answer, memory_order_release);
     types_lock_release();
     thread_leave(self);
-    *answer = (struct answer){type, interface, table, asked};
-    atomic_store_explicit(&answers[slot], answer, memory_order_release);
     return table;
 }
 

@@ -23,7 +23,8 @@ struct type_info {
     const struct error_methods *errors; /* error.c */
     struct type_info *next;             /* in the table */
 };
-void types_lock_acquire(void); /* INSIDE; after the locks of floor 2, before those of floor 1 */
+extern _Atomic bool types_made; /* the basic types have their records */
+void types_lock_acquire(void);  /* INSIDE; after the locks of floor 2, before those of floor 1 */
 void types_lock_release(void);
 void *type_memory(size_t bytes);                                        /* zeroed, never freed; under the lock */
 const bw_type *type_at_site(bw__type_site *site);                       /* INSIDE */

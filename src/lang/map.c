@@ -190,8 +190,8 @@ struct bw__map *bw__map_make(bw__type_site *site, ptrdiff_t hint) {
     map->value_offset = (uint32_t)type->value_offset;
     map->word_delta = type->word_delta;
     empty(map);
-    if (hint <= 0)
-        return map;
+    if (hint <= 0 || (size_t)hint > TYPED_MAX_BYTES / type->slot_bytes)
+        return map; /* as Go has it, a hint out of range is none */
     size_t full = capacity_of(map_full_groups(type)), keys = (size_t)hint;
     unsigned depth = 0;
     /* Chance gives some tables more than their share, the less the larger they are. */

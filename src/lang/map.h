@@ -46,9 +46,10 @@
 #define TABLE_BYTES_WANTED ((size_t)BW__MAX_SMALL)
 #define FREED_AT_ONCE ((size_t)1024) /* smaller tables cost more to free than to leave */
 
-/* The numbers of groups that a table can have. A finer series would waste less and copy more. */
+/* The numbers of groups that a table can have: even, or one, and each table holds at least as many keys as the one that Go has
+ * in its place. A finer series would waste less and copy more. */
 #define GROUP_COUNTS                                                                                                   \
-    { 1, 2, 4, 8, 16, 32, 64, MAX_GROUPS }
+    { 1, 2, 4, 10, 18, 36, 72, MAX_GROUPS }
 #define STEPS 8
 
 /* What all maps of one type share. */
@@ -107,7 +108,7 @@ static inline uint32_t tag_of(uint64_t hash) {
  * group. The last bit of a control word is never set: its last byte is no tag. */
 #define CLASSES 7
 #define CLASS_STEPS                                                                                                    \
-    { 1, 5, 7, 11, 13, 17, 19 }
+    { 1, 7, 11, 13, 17, 19, 23 }
 static inline unsigned class_of(uint64_t hash) {
     return (unsigned)((hash >> 8 & 0xff) * CLASSES >> 8);
 }
@@ -148,7 +149,7 @@ static inline uint64_t control_of(const char *group) {
     memcpy(&control, group, sizeof control);
     return control;
 }
-/* A whole word: a processor waits before it loads a word of which a byte was just stored. */
+/* A whole word, where it may soon be loaded again: a processor waits before it loads a word of which a byte was just stored. */
 static inline void set_control(char *group, uint64_t control) {
     memcpy(group, &control, sizeof control);
 }
@@ -210,9 +211,9 @@ static inline struct table_word *word_of(const struct map_type *type, uintptr_t 
     return table_word(entry, type->group_bytes, type->word_delta);
 }
 
-/* How many keys a table of so many groups may take. One group may be full: nothing comes after it. */
+/* How many keys a table of so many groups may take: with few groups a search is short even if all are full. */
 static inline unsigned capacity_of(unsigned groups) {
-    return groups == 1 ? GROUP_SLOTS : groups * GROUP_SLOTS * 10 / 11;
+    return groups <= 4 ? groups * GROUP_SLOTS : groups * GROUP_SLOTS * 10 / 11;
 }
 
 /* --- keys --- */
@@ -338,10 +339,14 @@ INLINE struct found search_group(const struct bw__map *map, char *group, uint64_
 
 INLINE struct found search(const struct bw__map *map, struct probe probe, const void *key, uint32_t way) {
     char *group = probe.group;
-    uint64_t control = probe.control, class_bit = overflow_bit(probe.hash);
+    uint64_t control = probe.control;
     for (;;) {
         struct found found = search_group(map, group, control, probe.hash, key, way);
-        if (found.slot || __builtin_expect((control & class_bit) == 0, 1))
+        if (found.slot)
+            return found;
+        uint64_t hash = probe.hash;
+        __asm__("" : "+r"(hash)); /* what follows is computed here, not before the search that mostly ends above */
+        if (__builtin_expect((control & overflow_bit(hash)) == 0, 1))
             return found;
         /* Keys of this class went on from here. */
         group = next_group(probe.entry, group, probe.hash, group_bytes_of(map, way));

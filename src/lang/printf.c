@@ -330,6 +330,8 @@ ptrdiff_t bw__print_fd(int fd, enum bw__print_how how, bw_string format, const b
     bw_string text = bw_builder_string(&printer.format.text);
     for (ptrdiff_t written = 0; written < text.len;) {
         ssize_t more = write(fd, text.ptr + written, (size_t)(text.len - written));
+        if (more == 0)
+            return written; /* what a full device does without an error */
         if (more < 0 && errno != EINTR)
             return -1;
         written += more > 0 ? more : 0;

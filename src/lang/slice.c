@@ -56,10 +56,10 @@ void *bw__make_slice(bw__site *site, ptrdiff_t len, ptrdiff_t cap) {
 /* Go's size classes, to which it rounds what a grown slice takes: capacities here are those of Go, element for element.
  * (Burrow's own classes are finer; they only lose what lies between.) */
 static const uint16_t go_classes[] = {
-    8,    16,   24,   32,    48,    64,    80,    96,    112,   128,   144,   160,   176,   192,   208,   224,   240,
-    256,  288,  320,  352,   384,   416,   448,   480,   512,   576,   640,   704,   768,   896,   1024,  1152,  1280,
-    1408, 1536, 1792, 2048,  2304,  2688,  3072,  3200,  3456,  4096,  4864,  5120,  5376,  6144,  6528,  6784,  6912,
-    8192, 9472, 9728, 10240, 10880, 12288, 13568, 14336, 16384, 18432, 19072, 20480, 21760, 24576, 27264, 28672, 32768};
+    8,    16,   24,    32,    48,    64,    80,    96,    112,   128,   144,   160,   176,   192,   208,   224,  240,
+    256,  288,  320,   352,   384,   416,   448,   480,   512,   576,   640,   704,   768,   896,   1024,  1152, 1280,
+    1408, 1536, 1792,  2048,  2304,  2688,  3072,  3200,  3456,  4096,  4864,  5376,  6144,  6528,  6784,  6912, 8192,
+    9472, 9728, 10240, 10880, 12288, 13568, 14336, 16384, 18432, 19072, 20480, 21760, 24576, 27264, 28672, 32768};
 
 static size_t rounded_up(size_t bytes) {
     if (bytes > 32768)
@@ -197,7 +197,6 @@ static void sort_range(const struct sort *sort, size_t lo, size_t hi, int depth)
         swap(sort, lo, choose_pivot(sort, lo, hi));
         /* The pivot is at lo. [lo + 1, i) comes not after it, (j, hi) not before it. */
         size_t i = lo + 1, j = hi - 1;
-        bool swapped = false;
         for (;;) {
             while (i <= j && order(sort, i, lo) < 0)
                 i++;
@@ -206,10 +205,8 @@ static void sort_range(const struct sort *sort, size_t lo, size_t hi, int depth)
             if (i >= j)
                 break;
             swap(sort, i++, j--);
-            swapped = true;
         }
         swap(sort, lo, j);
-        (void)swapped;
         if (j - lo < hi - j - 1) {
             sort_range(sort, lo, j, depth);
             lo = j + 1;

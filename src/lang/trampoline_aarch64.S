@@ -1,4 +1,5 @@
-/* trampoline_aarch64.S - as trampoline_x86_64.S. The static chain register is x18 with gcc and with clang 14. */
+/* trampoline_aarch64.S - as trampoline_x86_64.S. The static chain register is x18 with gcc 12 and clang 14; with a compiler that
+ * has another one every test of bw_defer fails at once. */
 #if defined(__aarch64__)
 #define FUNCTION 0
 #define STACK_WORDS 8

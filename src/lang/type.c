@@ -336,6 +336,21 @@ static const bw__description *find_shared(struct words name, size_t size) {
 
 static const bw_type *described_type(const bw__description *description);
 
+/* The elements of the slice type that carries the number. Two of one unit may have one, by their place in two headers; then
+ * only their size can tell them apart, and if it cannot, nothing is known. */
+static const bw__description *find_slice(const bw__type_site *site) {
+    const bw__description *found = NULL;
+    for (const bw__description **entry = site->unit->types; entry < site->unit->types_end; entry++)
+        if (*entry && (*entry)->unit == site->unit && (*entry)->kind == BW_KIND_SLICE &&
+            (*entry)->id == site->slice_id && (*entry)->fields[0].size == site->size &&
+            (*entry)->fields[0].field_class == site->field_class) {
+            if (found)
+                return NULL;
+            found = *entry;
+        }
+    return found;
+}
+
 /* What the name tells; NULL: nothing. Size 0: not known. */
 static const bw_type *named_type(struct words name, size_t size, const bw__unit_bounds *unit) {
     name = bare(name);
@@ -408,15 +423,17 @@ static const bw_type *part_type(const struct part *part, const bw__unit_bounds *
     }
     if (part->code != BW_KIND_OPAQUE)
         return &bw__basic[part->code];
-    const char *bracket = memchr(name.at, '[', name.length);
-    size_t count = bracket && bracket > name.at ? strtoul(bracket + 1, NULL, 0) : 0;
-    if (count &&
-        part->size % count == 0) { /* an array within an array, of which the compiler's word is only its size */
+    /* An array within an array, of which the compiler's word is only its size; not a pointer to one. */
+    const char *bracket = part->field_class == BW_FIELD_POINTER || memchr(name.at, '(', name.length)
+                              ? NULL
+                              : memchr(name.at, '[', name.length);
+    size_t count = bracket ? strtoul(bracket + 1, NULL, 0) : 0;
+    if (count && part->size % count == 0) {
         struct part array = *part;
         array.element_size = (uint32_t)(part->size / count);
         return part_type(&array, unit);
     }
-    const bw_type *type = named_type(name, part->size, unit);
+    const bw_type *type = memchr(name.at, '(', name.length) ? NULL : named_type(name, part->size, unit);
     if (type && type->size == part->size)
         return type;
     if (part->field_class == BW_FIELD_POINTER && part->size == sizeof(void *))
@@ -430,25 +447,37 @@ static const bw_type *part_type(const struct part *part, const bw__unit_bounds *
 
 /* --- types by description --- */
 
-static bool same_description(const bw__description *a, const bw__description *b) {
-    if (a == b)
-        return true;
-    if (a->kind != b->kind || a->size != b->size || a->field_count != b->field_count || strcmp(a->name, b->name) != 0)
-        return false;
-    for (uint32_t i = 0; i < a->field_count; i++) {
-        const bw_field *x = &a->fields[i], *y = &b->fields[i];
-        if (x->offset != y->offset || x->size != y->size || x->field_class != y->field_class || x->code != y->code ||
-            x->element_size != y->element_size || strcmp(x->name, y->name) != 0 ||
-            strcmp(x->type_name ? x->type_name : "", y->type_name ? y->type_name : "") != 0)
-            return false;
-    }
-    return true;
-}
-
 static const bw_type *field_type(const bw_field *field, const bw__unit_bounds *unit) {
     return part_type(&(struct part){field->type_name, field->size, field->align, field->field_class, field->code,
                                     field->element_size},
                      unit);
+}
+
+static bool same_field(const bw_field *x, const bw_field *y) {
+    return x->offset == y->offset && x->size == y->size && x->field_class == y->field_class && x->code == y->code &&
+           x->element_size == y->element_size && strcmp(x->name, y->name) == 0 &&
+           strcmp(x->type_name ? x->type_name : "", y->type_name ? y->type_name : "") == 0;
+}
+
+/* Is the type that was made from a description also that of this one? Its fields' types must be the same, too, where their
+ * values are within it: another unit may have another struct of that name. (Where pointers go to is not asked: it changes
+ * nothing of what is searched, and may lead back here.) */
+static bool same_type(const struct type_info *info, const bw__description *description, const bw__unit_bounds *unit) {
+    const bw__description *known = info->described;
+    if (known == description)
+        return true;
+    if (known->kind != description->kind || known->size != description->size ||
+        known->field_count != description->field_count || strcmp(known->name, description->name) != 0)
+        return false;
+    for (uint32_t i = 0; i < known->field_count; i++)
+        if (!same_field(&known->fields[i], &description->fields[i]))
+            return false;
+    for (uint32_t i = 0; description->kind == BW_KIND_STRUCT && i < known->field_count; i++)
+        if (description->fields[i].field_class == BW_FIELD_AMBIGUOUS &&
+            (info->type.fields[i].type == NULL ||
+             info->type.fields[i].type != field_type(&description->fields[i], unit)))
+            return false;
+    return true;
 }
 
 /* A description without a unit is the library's own, or was made by hand: its fields are basic types, or opaque. */
@@ -465,7 +494,7 @@ static const bw_type *described_type(const bw__description *description) {
                         value->name);
     }
     for (struct type_info *info = buckets[bucket_of(description->name)]; info; info = info->next)
-        if (info->described && same_description(info->described, description))
+        if (info->described && same_type(info, description, unit))
             return &info->type;
     struct type_info *info = new_type(description->name, strlen(description->name), description->size,
                                       (uint32_t)description->align, description->kind);
@@ -493,12 +522,14 @@ static void make_basic_types(void) {
     }
 }
 
+_Atomic bool types_made;
+
 void types_lock_acquire(void) {
-    static bool made;
     os_lock_acquire(&types_lock);
-    if (!made)
+    if (!atomic_load_explicit(&types_made, memory_order_relaxed)) {
         make_basic_types();
-    made = true;
+        atomic_store_explicit(&types_made, true, memory_order_release);
+    }
 }
 
 void types_lock_release(void) {
@@ -510,9 +541,11 @@ const bw_type *type_at_site(bw__type_site *site) {
     if (type)
         return type;
     types_lock_acquire();
-    type = part_type(
-        &(struct part){site->name, site->size, site->align, site->field_class, site->code, site->element_size},
-        site->unit);
+    const bw__description *slice = site->slice_id ? find_slice(site) : NULL;
+    type = slice ? described_type(slice)->element
+                 : part_type(&(struct part){site->name, site->size, site->align, site->field_class, site->code,
+                                            site->element_size},
+                             site->unit);
     types_lock_release();
     interfaces_know(site->unit);
     __atomic_store_n(&site->type, type, __ATOMIC_RELEASE);

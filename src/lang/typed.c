@@ -64,9 +64,12 @@ static struct layout *find_boxed(struct type_info *type) {
     return type->boxed;
 }
 
+static struct layout *layout_of_size(const struct layout *layout, size_t bytes);
+
 static struct layout *find_array(struct type_info *type, uint32_t size_class) {
     types_lock_acquire();
     if (type->arrays[size_class] == NULL) {
+        __atomic_store_n(&gc_hooks.layout_of_size, layout_of_size, __ATOMIC_RELEASE); /* read without a lock */
         struct layout like = {.kind = KIND_SLICE, .by_make = true};
         fill_scan(&like, type, true);
         if (size_class != 0)
@@ -88,7 +91,6 @@ static struct layout *layout_of_size(const struct layout *layout, size_t bytes) 
 
 /* site->layout holds the layout of single objects or, for an array's site, the type. INSIDE. */
 static void resolve(bw__site *site) {
-    __atomic_store_n(&gc_hooks.layout_of_size, layout_of_size, __ATOMIC_RELEASE); /* read without a lock */
     struct type_info *type = type_at_site(&site->type)->bw__info;
     if (site->array) {
         __atomic_store_n(&site->layout, type, __ATOMIC_RELEASE);
@@ -166,7 +168,7 @@ void *bw__new_array(bw__site *site, size_t count) {
 
 static struct type_info *basic_info(enum bw_kind kind) {
     struct type_info *info = bw__basic[kind].bw__info;
-    if (__builtin_expect(__atomic_load_n(&info->searched, __ATOMIC_ACQUIRE) == NULL, 0)) {
+    if (__builtin_expect(!atomic_load_explicit(&types_made, memory_order_acquire), 0)) {
         struct thread *self = thread_enter();
         types_lock_acquire(); /* which makes them */
         types_lock_release();

@@ -1,4 +1,4 @@
-/* os_signal.c - the signal that stops threads, and the explanation of faults.
+/* os_signal.c - the signal that stops threads, and faults: explained, or turned into panics.
  *
  * The stop signal is the highest real-time signal that the program leaves at its default. A program may block "all"
  * signals in a thread, or wait for "all" of them; os_interpose.c takes the stop signal out of every such set, so that the

@@ -501,6 +501,7 @@ static const struct rejected {
      "a packed one"},
     {"int g(void) __attribute__((const)); void f(void) { bw_defer(g); }", "without effects"},
     {"struct s { char a[1020]; }; void g(struct s); void f(struct s s) { bw_defer(g, s); }", "more than 128 words"},
+    {"typedef int v8 __attribute__((vector_size(32))); void g(v8); void f(v8 v) { bw_defer(g, v); }", "too large"},
     {"struct s { int a; }; void f(struct s s) { bw_panic(s); }", "has to be named"},
     {"void f(void) { bw_any e = bw_protect(puts, 1.5); (void)e; }", "incompatible type"},
     {"void g(int, ...); void f(void) { bw_defer(g,1,2,3,4,5,6,7,8,9,10,11,12,13,14,15,16,17); }", "TOO_MANY_ARGUMENTS"},
@@ -520,7 +521,9 @@ static void test_rejected(void **state) {
         close(fd);
         char *arguments[] = {(char[]){"/usr/bin/gcc"},
                              (char[]){"-std=gnu11"},
-                             (char[]){"-fsyntax-only"},
+                             (char[]){"-c"},
+                             (char[]){"-o"},
+                             (char[]){"/dev/null"},
                              (char[]){"-Werror"},
                              (char[]){"-I" BURROW_TEST_SOURCE_DIR "/include"},
                              path,

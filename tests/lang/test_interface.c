@@ -320,7 +320,8 @@ static void test_panics(void **state) {
     assert_died("nil_interface", "panic: interface conversion: interface is nil, not Named");
     assert_died("uncomparable", "panic: runtime error: comparing uncomparable type []int");
     assert_died("uncomparable_field", "panic: runtime error: comparing uncomparable type []int");
-    assert_died("nil_call", "panic: runtime error: invalid memory address or nil pointer dereference");
+    if (!UNDER_SANITIZER) // which tells of it first
+        assert_died("nil_call", "panic: runtime error: invalid memory address or nil pointer dereference");
 }
 
 int main(int argc, char **argv) {

@@ -919,6 +919,9 @@ static void assert_nil(void) {
 static void assert_other(void) {
     CHECK(bw_assert_type(int, bw_any_of("text")) == 0);
 }
+static void assert_interface(void) {
+    CHECK(bw_assert_type(bw_error, bw_any_of(3)).bw__data == NULL);
+}
 BW_SLICE(item);
 static void uncomparable(void) {
     bw_any s = bw_any_as(bw_slice(int), three());
@@ -972,6 +975,7 @@ static const struct raised {
     {divide_zero, "runtime error: integer divide by zero"},
     {assert_nil, "interface conversion: interface {} is nil, not int"},
     {assert_other, "interface conversion: interface {} is string, not int"},
+    {assert_interface, "interface conversion: int is not error: missing method error"},
     {uncomparable, "runtime error: comparing uncomparable type []int"},
     {unhashable, "runtime error: hash of unhashable type []int"},
     {nil_map, "assignment to entry in nil map"},
@@ -1159,9 +1163,9 @@ static void in_handler(void) {
 // A recovered fault in a handler's thread does not confuse what comes after.
 static void own_handler(int number, siginfo_t *info, void *context) {
     (void)context;
-    printf("signal %d at %p\n", number, info->si_addr);
-    fflush(stdout);
-    _exit(42);
+    char line[100];
+    int length = snprintf(line, sizeof line, "signal %d at %p\n", number, info->si_addr);
+    _exit(write(1, line, (size_t)length) == length ? 42 : 43);
 }
 static void handle(void) {
     struct sigaction action = {.sa_sigaction = own_handler, .sa_flags = SA_SIGINFO};
