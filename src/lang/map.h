@@ -323,6 +323,8 @@ INLINE struct probe go_home(const struct bw__map *map, uint64_t hash, uint32_t w
     uintptr_t entry = entry_of(map, hash);
     char *group = table_of(entry) + home_of(hash, groups_of(entry)) * group_bytes_of(map, way);
     __builtin_prefetch(group + 64);
+    if (group_bytes_of(map, way) > 128)
+        __builtin_prefetch(group + 128);
     return (struct probe){hash, entry, group, control_of(group)};
 }
 

@@ -195,8 +195,10 @@ static void print_panics(const bw__panicking *p) {
 }
 
 static void __attribute__((noreturn)) end(bw__panicking *p, bool may_call) {
-    if (may_call)
+    if (may_call) {
         prepare(p);
+        os_flush_output();
+    }
     os_end_begin();
     if (p->kind == OS_PANIC_STACK && p->link == NULL)
         os_fault_end_of_stack();

@@ -111,6 +111,9 @@ const char *os_getenv(const char *name);
 void os_yield(void);
 
 /* --- text without malloc (os_report.c) --- */
+/* Writes what the program has printed on standard output, unless another thread is printing: it comes before the message that
+ * ends the program. */
+void os_flush_output(void);
 void os_print(int fd, const char *format, ...) __attribute__((format(printf, 2, 3)));
 /* "fatal error: ...", exit status 2. */
 void os_fatal(const char *format, ...) __attribute__((format(printf, 1, 2), noreturn, cold));

@@ -20,6 +20,13 @@ void os_write(int fd, const char *text, size_t length) {
     }
 }
 
+void os_flush_output(void) {
+    if (ftrylockfile(stdout) == 0) {
+        fflush_unlocked(stdout);
+        funlockfile(stdout);
+    }
+}
+
 void os_print(int fd, const char *format, ...) {
     char text[2048];
     va_list arguments;
@@ -89,6 +96,7 @@ void os_panic(const char *format, ...) {
         va_end(arguments);
         os_panic_hooks.raise(OS_PANIC_TEXT, text);
     }
+    os_flush_output();
     os_end_begin();
     write_line("panic: ", format, arguments);
     va_end(arguments);
