@@ -1,5 +1,5 @@
-/* map.c - maps of integers and of strings, and appending to slices: the work and the rows of map.go, with Burrow's types
- * or with GLib's GHashTable, the hash table that most C programs of Debian link. `map [most]`: sizes up to `most`
+/* map.c - maps of integers and of strings, and appending to slices: the work and the rows of map.go, with Burrow's
+ * types or with GLib's GHashTable, the hash table that most C programs of Debian link. `map [most]`: sizes up to `most`
  * (default 10000000). GHashTable cannot be presized; appending is beside a vector written by hand. */
 #include <stdint.h>
 #include <stdio.h>

@@ -5,8 +5,8 @@
  *     measure FD PROCESSORS REPETITIONS LIMIT_SECONDS WARM_MIB PROGRAM ARGUMENT...
  *
  * Before that, unmeasured, another process touches WARM_MIB of memory and ends. In a virtual machine the first touch of
- * memory that the host has taken back costs some fifty times as much as of memory that it has not, and which of the two a
- * program gets depends on who ran before it. So everybody gets memory that somebody has just used.
+ * memory that the host has taken back costs some fifty times as much as of memory that it has not, and which of the two
+ * a program gets depends on who ran before it. So everybody gets memory that somebody has just used.
  *
  * With more than one repetition, "wall" is the median and the program's output is thrown away. A program that runs
  * longer than the limit is killed ("timeout": true). */

@@ -1,5 +1,5 @@
-/* values.c - what Go's values cost in C: calls through interfaces, type switches, errors, deferred calls, panics, and the
- * bytes that an entry of a map takes. The rows are those of values.go. */
+/* values.c - what Go's values cost in C: calls through interfaces, type switches, errors, deferred calls, panics, and
+ * the bytes that an entry of a map takes. The rows are those of values.go. */
 #include <burrow.h>
 #include <errno.h>
 #include <time.h>

@@ -1,7 +1,7 @@
 /* 05_arena.c - memory is reclaimed when its lifetime ends.
  *
- * Shows a region: everything allocated in an arena ends with it, whether by bw_arena_free or at the end of the scope that
- * declares it. The ledger counts that as zero.
+ * Shows a region: everything allocated in an arena ends with it, whether by bw_arena_free or at the end of the scope
+ * that declares it. The ledger counts that as zero.
  */
 #include "ledger.h"
 

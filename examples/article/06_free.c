@@ -1,7 +1,7 @@
 /* 06_free.c - memory may be freed by hand.
  *
- * Shows bw_free, which is never needed: it gives an object back at once, for programs that know better than the collector
- * when a large one ends. The ledger counts that as zero.
+ * Shows bw_free, which is never needed: it gives an object back at once, for programs that know better than the
+ * collector when a large one ends. The ledger counts that as zero.
  */
 #include "ledger.h"
 #include <string.h>

@@ -1,8 +1,8 @@
 /* 08_safety.c - misuse is told.
  *
  * Shows what a program that goes wrong gets to hear, and that it may go on: each mistake is a panic, told before
- * anything is touched, and is recovered and printed here. A panic that nobody recovers ends the program; so does the use
- * of memory whose lifetime is over: both are shown in child processes.
+ * anything is touched, and is recovered and printed here. A panic that nobody recovers ends the program; so does the
+ * use of memory whose lifetime is over: both are shown in child processes.
  */
 #include "ledger.h"
 #include <stdlib.h>

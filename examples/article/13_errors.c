@@ -1,7 +1,7 @@
 /* 13_errors.c - errors: values that say what went wrong.
  *
- * Shows a function that returns an error, a caller that wraps it with what it knows, and whoever is above asking what is
- * in it: by identity, by type, by the system's number. The ledger counts errors among what is kept for safety.
+ * Shows a function that returns an error, a caller that wraps it with what it knows, and whoever is above asking what
+ * is in it: by identity, by type, by the system's number. The ledger counts errors among what is kept for safety.
  */
 #include "ledger.h"
 #include <errno.h>

@@ -191,8 +191,8 @@ static const char *const look_names[] = {
     [LOOK_VARIABLE] = "variable",
 };
 
-/* A line that holds an identifier several times counts once: as a definition if it looks like one anywhere. Goes through
- * the places by lines; the place that stands for the line at *from, which is moved on behind it. */
+/* A line that holds an identifier several times counts once: as a definition if it looks like one anywhere. Goes
+ * through the places by lines; the place that stands for the line at *from, which is moved on behind it. */
 static place next_line(const identifier *id, ptrdiff_t *from) {
     place first = bw_at(id->places, *from), stands = first, at = first;
     do {

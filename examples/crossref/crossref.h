@@ -135,8 +135,8 @@ typedef struct token {
     uint64_t line;  /* where the token begins, from 1 */
 } token;
 
-/* A file being read in pieces. What is between cursor and end has been read and not yet been looked at; *end is 0, which
- * no text contains, so that loops over characters need not test for the end. */
+/* A file being read in pieces. What is between cursor and end has been read and not yet been looked at; *end is 0,
+ * which no text contains, so that loops over characters need not test for the end. */
 typedef struct lexer {
     bw_slice(uint8_t) buffer; /* its last byte is for that 0 */
     unsigned char *cursor;

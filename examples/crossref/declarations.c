@@ -10,8 +10,8 @@
  *   typedef     at file level: the last name of each declarator, or the one in (*name)
  *   variable    likewise, where there is no typedef
  *
- * File level is outside all braces but those of extern "C". Statements there end with a semicolon, or with the brace that
- * closes the body of a function.
+ * File level is outside all braces but those of extern "C". Statements there end with a semicolon, or with the brace
+ * that closes the body of a function.
  */
 #include "crossref.h"
 

@@ -1,9 +1,9 @@
 /* lexer.c - from the bytes of a source file to its tokens, as GNU C11 divides it.
  *
- * Comments, strings (raw ones too), characters, numbers, directives and digraphs are recognised; a line splice, which is
- * a backslash at the end of a line, may be anywhere, also inside an identifier or between the two characters that begin a
- * comment. Text that is not C, such as the prose in an #if 0, is got over somehow: a quote that nothing closes ends with
- * its line.
+ * Comments, strings (raw ones too), characters, numbers, directives and digraphs are recognised; a line splice, which
+ * is a backslash at the end of a line, may be anywhere, also inside an identifier or between the two characters that
+ * begin a comment. Text that is not C, such as the prose in an #if 0, is got over somehow: a quote that nothing closes
+ * ends with its line.
  *
  * The file is read in pieces into a buffer that grows only if a single identifier is larger than it:
  *
@@ -106,8 +106,8 @@ static inline int current(lexer *l) {
     return *l->cursor;
 }
 
-/* The length of the line splice at the cursor, 0 if none is there. Blanks may be between the backslash and the end of its
- * line, as gcc and clang have it; a carriage return is one. */
+/* The length of the line splice at the cursor, 0 if none is there. Blanks may be between the backslash and the end of
+ * its line, as gcc and clang have it; a carriage return is one. */
 static size_t splice_length(lexer *l, unsigned char **keep) {
     for (size_t length = 1;; length++) {
         while (l->cursor + length == l->end) {

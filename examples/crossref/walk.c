@@ -1,9 +1,9 @@
 /* walk.c - from what the user names to source files read.
  *
- * A directory is read in the order of its entries' names, links last, so that a file is met under its own name if it can
- * be. Links are followed; a file or directory that has been met before, by whatever name, is left out, which ends the
- * rounds that links can make. In a directory only names that end in .h count, and only regular files: opening anything
- * else could wait for ever. What the user names is read whatever it is.
+ * A directory is read in the order of its entries' names, links last, so that a file is met under its own name if it
+ * can be. Links are followed; a file or directory that has been met before, by whatever name, is left out, which ends
+ * the rounds that links can make. In a directory only names that end in .h count, and only regular files: opening
+ * anything else could wait for ever. What the user names is read whatever it is.
  *
  * What is still to be done is a stack; a directory's entries are put on it, the first one on top. So neither the depth
  * of a tree nor the number of entries in a directory meets a limit here.

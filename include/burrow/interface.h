@@ -1,7 +1,7 @@
 /* burrow/interface.h - values of any type, and interfaces: what a value can do, whatever it is.
  *
- * A bw_any holds a value of any type together with that type. Values of up to eight bytes are in it, larger ones are copied
- * to the heap. Example, within a function:
+ * A bw_any holds a value of any type together with that type. Values of up to eight bytes are in it, larger ones are
+ * copied to the heap. Example, within a function:
  *
  *     bw_any a = bw_any_of(42);
  *     if (bw_is(int, a))
@@ -12,8 +12,8 @@
  *         bw_case_default printf("something else\n");
  *     }
  *
- * An interface is a set of methods; a type has it once BW_IMPL says so, by functions that are called <type>_<method> and
- * take a pointer to the type first. Example:
+ * An interface is a set of methods; a type has it once BW_IMPL says so, by functions that are called <type>_<method>
+ * and take a pointer to the type first. Example:
  *
  *     BW_INTERFACE(Shape, (double, area), (void, scale, double));
  *
@@ -38,12 +38,12 @@
  *         return twice(bw_as(Shape, Circle, c));
  *     }
  *
- * An interface value is a method table and a pointer; making one and calling through it cost what the same costs in C by
- * hand. It refers to the object and does not copy it: what it holds is, in Go's terms, a *Circle. The zero value is nil;
- * calling through it panics.
+ * An interface value is a method table and a pointer; making one and calling through it cost what the same costs in C
+ * by hand. It refers to the object and does not copy it: what it holds is, in Go's terms, a *Circle. The zero value is
+ * nil; calling through it panics.
  *
- * What the compiler rejects or warns about: a method that is missing, has another signature, or is not the interface's; a
- * pointer of another type given to bw_as; a type that has no BW_IMPL of that interface; a call with wrong arguments;
+ * What the compiler rejects or warns about: a method that is missing, has another signature, or is not the interface's;
+ * a pointer of another type given to bw_as; a type that has no BW_IMPL of that interface; a call with wrong arguments;
  * bw_any_of on a struct, a pointer or a slice of structs, whose type must be named: bw_any_as(T, x).
  */
 #ifndef BURROW_INTERFACE_H
@@ -160,9 +160,9 @@ static inline bool bw__is(bw_any any, const bw_type *type, bool slow, bool from_
     return any.type == type || (slow && any.type && bw__is_slow(any, type, from_methods));
 }
 
-/* bool bw_is(T, i): does i, a bw_any or interface value, hold a T? T may be an interface: is it implemented? An interface
- * value made by bw_as(Shape, Circle, p) holds a `Circle *`, and is also told to hold a `Circle`. Cost: a comparison; for an
- * interface a search among the implementations of the program. */
+/* bool bw_is(T, i): does i, a bw_any or interface value, hold a T? T may be an interface: is it implemented? An
+ * interface value made by bw_as(Shape, Circle, p) holds a `Circle *`, and is also told to hold a `Circle`. Cost: a
+ * comparison; for an interface a search among the implementations of the program. */
 #define bw_is(T, i)                                                                                                    \
     bw__is(BW__HELD(i), bw_type_of(T), BW__MAY_BE_INTERFACE(T) || BW__FROM_METHODS(i), BW__FROM_METHODS(i))
 
@@ -205,8 +205,9 @@ static inline bool bw__take_or_zero(bw_any any, const bw_type *type, bool may_be
     return false;
 }
 
-/* bw_type_switch(i) { bw_case(T, v) statement ... bw_case_default statement }: runs the first statement whose T is what i
- * holds, with it in `v`. bw_case_nil is for nil. `break` leaves the statement. One within another in the same function makes
+/* bw_type_switch(i) { bw_case(T, v) statement ... bw_case_default statement }: runs the first statement whose T is what
+ * i holds, with it in `v`. bw_case_nil is for nil. `break` leaves the statement. One within another in the same
+ * function makes
  * -Wshadow speak. */
 #define bw_type_switch(i)                                                                                              \
     for (struct {                                                                                                      \
@@ -239,9 +240,9 @@ static inline bool bw__is_null(const void *value) {
     return first == NULL;
 }
 
-/* bool bw_eq(a, b): are two bw_any or interface values equal, as Go's ==? The same type, and equal values; what pointers
- * refer to is not looked at. Panics if the values are of a type that cannot be compared: "runtime error: comparing
- * uncomparable type ...". */
+/* bool bw_eq(a, b): are two bw_any or interface values equal, as Go's ==? The same type, and equal values; what
+ * pointers refer to is not looked at. Panics if the values are of a type that cannot be compared: "runtime error:
+ * comparing uncomparable type ...". */
 #define bw_eq(a, b) bw__any_eq(BW__HELD(a), BW__HELD(b))
 
 /* const char *bw_type_string(i): the name of the type that i holds; "<nil>" for nil. */
@@ -252,8 +253,8 @@ static inline const char *bw__type_string(bw_any any) {
 
 /* --- interfaces --- */
 
-/* BW_INTERFACE(I, (result, method, parameter...)...): declares the interface I. File scope; end with a semicolon. A method
- * has up to eight parameters, each a type of the form that can be followed by a name. */
+/* BW_INTERFACE(I, (result, method, parameter...)...): declares the interface I. File scope; end with a semicolon. A
+ * method has up to eight parameters, each a type of the form that can be followed by a name. */
 #define BW_INTERFACE(I, ...)                                                                                           \
     BW__INTERFACE_STRUCTS(I, __VA_ARGS__);                                                                             \
     BW__INTERFACE_DESCRIBE(I, __VA_ARGS__)
@@ -291,8 +292,9 @@ static inline const char *bw__type_string(bw_any any) {
     {#method, #result " (*)(" #__VA_ARGS__ ")", (uint32_t) __builtin_offsetof(struct I##__table, method), 8, 0, 0, 0,  \
      8},
 
-/* BW_IMPL(I, T, (result, method, parameter...)...): T implements I, with the functions T_method. T is one word. File scope,
- * where the functions and T are known; end with a semicolon. Once in a program is enough for assertions to find it. */
+/* BW_IMPL(I, T, (result, method, parameter...)...): T implements I, with the functions T_method. T is one word. File
+ * scope, where the functions and T are known; end with a semicolon. Once in a program is enough for assertions to find
+ * it. */
 #define BW_IMPL(I, T, ...)                                                                                             \
     BW__FOR_EACH(BW__METHOD_THUNK, (I, T), __VA_ARGS__)                                                                \
     _Static_assert(0 BW__FOR_EACH(BW__METHOD_COUNT, I, __VA_ARGS__) == I##__methods,                                   \

@@ -15,23 +15,23 @@
  *         return counts;
  *     }
  *
- * Keys are compared as Go compares them: numbers by value (0 and -0 are one key, NaN is never found again), bw_string by its
- * bytes, pointers (char * among them) by address, described structs field by field, errors and bw_any by type and value (a
- * type that cannot be compared panics: "runtime error: hash of unhashable type ..."). Keys of structs that nobody described
- * panic in the same way.
+ * Keys are compared as Go compares them: numbers by value (0 and -0 are one key, NaN is never found again), bw_string
+ * by its bytes, pointers (char * among them) by address, described structs field by field, errors and bw_any by type
+ * and value (a type that cannot be compared panics: "runtime error: hash of unhashable type ..."). Keys of structs that
+ * nobody described panic in the same way.
  *
- * The zero value is the nil map: it reads as empty, and writing to it panics. Iteration is in random order; entries may be
- * inserted, deleted and changed meanwhile: one that is deleted before it is reached is not seen, one that is inserted may
- * be or not, every other is seen once. A map may be read by several threads at once; a write beside another access ends the
- * program when it is noticed: "fatal error: concurrent map writes".
+ * The zero value is the nil map: it reads as empty, and writing to it panics. Iteration is in random order; entries may
+ * be inserted, deleted and changed meanwhile: one that is deleted before it is reached is not seen, one that is
+ * inserted may be or not, every other is seen once. A map may be read by several threads at once; a write beside
+ * another access ends the program when it is noticed: "fatal error: concurrent map writes".
  *
- * Growing never takes long: a map of any size is made of tables of at most 994 slots, and only one of them is rebuilt at a
- * time; so is it when it shrinks, which it does once most entries are deleted. (Tables that are split through a directory:
- * Fagin, Nievergelt, Pippenger and Strong, "Extendible hashing", 1979; groups of slots matched by tags at once: the Swiss
- * tables of Abseil; overflow bits instead of tombstones: Boost's unordered_flat_map.)
+ * Growing never takes long: a map of any size is made of tables of at most 994 slots, and only one of them is rebuilt
+ * at a time; so is it when it shrinks, which it does once most entries are deleted. (Tables that are split through a
+ * directory: Fagin, Nievergelt, Pippenger and Strong, "Extendible hashing", 1979; groups of slots matched by tags at
+ * once: the Swiss tables of Abseil; overflow bits instead of tombstones: Boost's unordered_flat_map.)
  *
- * What the compiler rejects or warns about: keys and values of other types, a map given for a map of another type, a result
- * variable of another type for bw_lookup.
+ * What the compiler rejects or warns about: keys and values of other types, a map given for a map of another type, a
+ * result variable of another type for bw_lookup.
  */
 #ifndef BURROW_MAP_H
 #define BURROW_MAP_H
@@ -42,8 +42,8 @@
 
 struct bw__map;
 
-/* Declares the type `name` of maps from K to V. File scope; end with a semicolon. Types of an alignment over 8 bytes are
- * rejected. */
+/* Declares the type `name` of maps from K to V. File scope; end with a semicolon. Types of an alignment over 8 bytes
+ * are rejected. */
 #define BW_MAP(name, K, V)                                                                                             \
     typedef union name {                                                                                               \
         struct bw__map *bw__map;                                                                                       \
@@ -54,8 +54,8 @@ struct bw__map;
     static const bw_field bw__fields_##name[] = {BW__PART("key", K), BW__PART("value", V)};                            \
     BW__DESCRIBE(name, name, BW_KIND_MAP)
 
-/* How keys are found: known to the compiler, and to the library by the map's type. SMALL: a value fits into what keys of that
- * kind leave of 8, 16 or 24 bytes. */
+/* How keys are found: known to the compiler, and to the library by the map's type. SMALL: a value fits into what keys
+ * of that kind leave of 8, 16 or 24 bytes. */
 enum { BW__KEY_GENERAL, BW__KEY_4, BW__KEY_8, BW__KEY_STRING, BW__KEY_SMALL = 8 };
 #define BW__KEY_WAY(key, value)                                                                                        \
     (BW__BASIC_KIND(key) == BW_KIND_INT || BW__BASIC_KIND(key) == BW_KIND_UINT                                         \
@@ -156,9 +156,9 @@ BW__END
         (M){bw__map_make(&site_, (hint))};                                                                             \
     })
 
-/* bw_put(m, k) = v; is a statement: sets the value of k. So are bw_put(m, k) += v; bw_put(m, k)++; and so on, which begin
- * with the value that is there, or zero. m, k and v are evaluated before the map changes, so v may use the map. Panics on
- * the nil map: "assignment to entry in nil map". */
+/* bw_put(m, k) = v; is a statement: sets the value of k. So are bw_put(m, k) += v; bw_put(m, k)++; and so on, which
+ * begin with the value that is there, or zero. m, k and v are evaluated before the map changes, so v may use the map.
+ * Panics on the nil map: "assignment to entry in nil map". */
 #define bw_put(m, k) BW__PUT(BW__UNIQUE(put), m, k)
 #define BW__PUT(put_, m, k)                                                                                            \
     for (                                                                                                              \
@@ -218,8 +218,8 @@ BW__END
     })
 #define bw_map_clear(m) bw__map_clear((m).bw__map)
 
-/* bw_map_range(k, v, m) statement: runs the statement for each entry, with copies of its key and value in k and v. `break`
- * and `continue` do what they say. */
+/* bw_map_range(k, v, m) statement: runs the statement for each entry, with copies of its key and value in k and v.
+ * `break` and `continue` do what they say. */
 #define bw_map_range(k, v, m) BW__MAP_RANGE(BW__UNIQUE(iter), k, v, m)
 #define BW__MAP_RANGE(iter_, k, v, m)                                                                                  \
     for (__attribute__((cleanup(bw__map_iter_end))) bw__map_iter iter_ = {.map = (m).bw__map};                         \

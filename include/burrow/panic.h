@@ -23,30 +23,31 @@
  *         return 0;
  *     }
  *
- * prints "runtime error: integer divide by zero". A panic that nobody recovers ends the program with exit status 2, after
- * the deferred calls have run, and Go's message on standard error: the value, and the stack. docs/panics.md lists what the
- * library itself panics with.
+ * prints "runtime error: integer divide by zero". A panic that nobody recovers ends the program with exit status 2,
+ * after the deferred calls have run, and Go's message on standard error: the value, and the stack. docs/panics.md lists
+ * what the library itself panics with.
  *
- * What panics besides bw_panic: the library, where it is used wrongly (an index out of range, a second bw_free, ...), an
- * access to an address below 4096 through a null pointer, a division of an integer by zero, and a stack that overflows.
- * Those values are runtime errors: bw_is_runtime_error says so, and bw_assert_type(bw_error, e) gives the error. The last
- * three come from signals: if the program handles SIGSEGV, SIGBUS or SIGFPE itself its handler is called instead, and on
- * aarch64 integer division by zero is no fault at all (bw_div and bw_mod check on either). Which stack overflow is noticed:
- * that of a thread that Burrow knows, which gets an alternate signal stack unless it has one.
+ * What panics besides bw_panic: the library, where it is used wrongly (an index out of range, a second bw_free, ...),
+ * an access to an address below 4096 through a null pointer, a division of an integer by zero, and a stack that
+ * overflows. Those values are runtime errors: bw_is_runtime_error says so, and bw_assert_type(bw_error, e) gives the
+ * error. The last three come from signals: if the program handles SIGSEGV, SIGBUS or SIGFPE itself its handler is
+ * called instead, and on aarch64 integer division by zero is no fault at all (bw_div and bw_mod check on either). Which
+ * stack overflow is noticed: that of a thread that Burrow knows, which gets an alternate signal stack unless it has
+ * one.
  *
  * The compiler assumes that no null pointer is dereferenced and that nothing is divided by zero: what it moves out of a
  * bw_try or removes is not noticed there (docs/panics.md, "Limits").
  *
- * Each thread has its own panics. In a signal handler a panic ends the program; longjmp must not be used to leave a block
- * that has deferred something, nor a bw_try (a jump within them is fine). A thread that ends by pthread_exit runs what it
- * has deferred; one that is cancelled does so only if the program is compiled with -fexceptions.
+ * Each thread has its own panics. In a signal handler a panic ends the program; longjmp must not be used to leave a
+ * block that has deferred something, nor a bw_try (a jump within them is fine). A thread that ends by pthread_exit runs
+ * what it has deferred; one that is cancelled does so only if the program is compiled with -fexceptions.
  *
- * What the compiler rejects or warns about: for the arguments of bw_defer and bw_protect all that it does for a direct call
- * of f; bw_panic of a value whose type has to be named (bw_any_as); bw_defer as the only statement of an `if` or loop; a
- * function that returns a struct of more than 16 bytes, a packed one or a long double; (gcc) a function that is declared
- * noreturn, const or pure, which with clang misbehaves instead: wrap it in one that is not; more than 16 arguments, or 128
- * words of them; vectors of more than 16 bytes; and on aarch64 struct arguments of more than 16 bytes, whose address is
- * passed there: pass a pointer.
+ * What the compiler rejects or warns about: for the arguments of bw_defer and bw_protect all that it does for a direct
+ * call of f; bw_panic of a value whose type has to be named (bw_any_as); bw_defer as the only statement of an `if` or
+ * loop; a function that returns a struct of more than 16 bytes, a packed one or a long double; (gcc) a function that is
+ * declared noreturn, const or pure, which with clang misbehaves instead: wrap it in one that is not; more than 16
+ * arguments, or 128 words of them; vectors of more than 16 bytes; and on aarch64 struct arguments of more than 16
+ * bytes, whose address is passed there: pass a pointer.
  */
 #ifndef BURROW_PANIC_H
 #define BURROW_PANIC_H
@@ -136,8 +137,8 @@ BW__END
 #define BW__SUM_15(m, a, ...) m(a) + BW__SUM_14(m, __VA_ARGS__)
 #define BW__SUM_16(m, a, ...) m(a) + BW__SUM_15(m, __VA_ARGS__)
 
-/* The words of one argument; and how many of them may be in memory whatever registers are free: structs that are larger than
- * two words or aligned to more than one, and numbers, since the parameter may be a long double. */
+/* The words of one argument; and how many of them may be in memory whatever registers are free: structs that are larger
+ * than two words or aligned to more than one, and numbers, since the parameter may be a long double. */
 #define BW__IS_STRUCT_CLASS(x) (__builtin_classify_type(x) == 12 || __builtin_classify_type(x) == 13)
 #define BW__ARGUMENT_WORDS(x)                                                                                          \
     (__builtin_classify_type(x) == 5 ? 1 : (sizeof(__typeof__((void)0, (x))) + sizeof(void *) - 1) / sizeof(void *))
@@ -198,10 +199,10 @@ BW__END
         (void)result_;                                                                                                 \
     } while (0)
 
-/* bw_defer(f, args...): evaluates the arguments now, and calls f with them when the enclosing block is left: at its end, by
- * return, break, continue or goto, or by a panic. Calls deferred in one block are made in reverse order. Any function and
- * any arguments, as in a direct call; what f returns is ignored. A block is C's: a loop's body is left after each round.
- * Cost: a few nanoseconds and some 250 bytes of stack. Example, within a function:
+/* bw_defer(f, args...): evaluates the arguments now, and calls f with them when the enclosing block is left: at its
+ * end, by return, break, continue or goto, or by a panic. Calls deferred in one block are made in reverse order. Any
+ * function and any arguments, as in a direct call; what f returns is ignored. A block is C's: a loop's body is left
+ * after each round. Cost: a few nanoseconds and some 250 bytes of stack. Example, within a function:
  *
  *     FILE *file = fopen("/dev/null", "r");
  *     bw_defer(fclose, file);
@@ -232,10 +233,10 @@ static inline __attribute__((always_inline)) void bw__defer_end(void *record) {
     }
 }
 
-/* bw_panic(v): v is anything that bw_any_of takes: a text, a number, a bw_error, a bw_any; others: bw_panic(bw_any_as(T, x)).
- * Does not return. Runs what the thread has deferred, newest first, and goes on at the nearest bw_try or bw_protect, or ends
- * the program. If a deferred call panics, that panic replaces the one under way. A nil bw_any or bw_error becomes a runtime
- * error. Cost, with recovering: some 100 nanoseconds. */
+/* bw_panic(v): v is anything that bw_any_of takes: a text, a number, a bw_error, a bw_any; others:
+ * bw_panic(bw_any_as(T, x)). Does not return. Runs what the thread has deferred, newest first, and goes on at the
+ * nearest bw_try or bw_protect, or ends the program. If a deferred call panics, that panic replaces the one under way.
+ * A nil bw_any or bw_error becomes a runtime error. Cost, with recovering: some 100 nanoseconds. */
 #define bw_panic(v) bw__panic(bw_any_of(v))
 
 /* bw_any bw_protect(f, args...): calls f; nil, or the value of the panic that ended it. What f returns is ignored.
@@ -256,12 +257,13 @@ static inline __attribute__((always_inline)) void bw__defer_end(void *record) {
         bw__protect(&record_.call);                                                                                    \
     })
 
-/* bw_try { ... } bw_recover(e) { ... }: if the first block panics, what it has deferred runs, and then the second block, with
- * the panic's value in `e`, a bw_any. Without bw_recover the panic is forgotten. Either block may be left by return, goto and
- * break, which ends this statement, not a loop around it. A panic in the second block goes on outwards: bw_panic(e) there is
- * Go's re-panic. Local variables that the first block changes and the second one, or what follows, reads must be volatile:
- * the compiler may have them in registers, which get their old values back. (gcc -Wextra warns of that, -Wclobbered, and of
- * counters of loops around the statement, too.) Cost: a few nanoseconds. Example, within a function:
+/* bw_try { ... } bw_recover(e) { ... }: if the first block panics, what it has deferred runs, and then the second
+ * block, with the panic's value in `e`, a bw_any. Without bw_recover the panic is forgotten. Either block may be left
+ * by return, goto and break, which ends this statement, not a loop around it. A panic in the second block goes on
+ * outwards: bw_panic(e) there is Go's re-panic. Local variables that the first block changes and the second one, or
+ * what follows, reads must be volatile: the compiler may have them in registers, which get their old values back. (gcc
+ * -Wextra warns of that, -Wclobbered, and of counters of loops around the statement, too.) Cost: a few nanoseconds.
+ * Example, within a function:
  *
  *     volatile int tries = 0;
  *     bw_try {
@@ -302,8 +304,9 @@ static inline void bw__try_end(bw__try *try) {
         bw__flow.panics = try->panics;
 }
 
-/* bw_div(a, b), bw_mod(a, b): a / b and a % b of integers, on every CPU with Go's rules: b == 0 panics with "runtime error:
- * integer divide by zero"; the smallest number divided by -1 is itself, with remainder 0. Cost: two comparisons. */
+/* bw_div(a, b), bw_mod(a, b): a / b and a % b of integers, on every CPU with Go's rules: b == 0 panics with "runtime
+ * error: integer divide by zero"; the smallest number divided by -1 is itself, with remainder 0. Cost: two
+ * comparisons. */
 #define bw_div(a, b) BW__DIVIDE(BW__UNIQUE(dividend), BW__UNIQUE(divisor), BW__UNIQUE(result), a, b, /, negated)
 #define bw_mod(a, b) BW__DIVIDE(BW__UNIQUE(dividend), BW__UNIQUE(divisor), BW__UNIQUE(result), a, b, %, zero)
 #define BW__DIVIDE(a_, b_, result_, a, b, operator, of_minus_one)                                                      \

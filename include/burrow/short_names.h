@@ -15,8 +15,8 @@
  *         return len(s) == 3 ? 0 : 1;
  *     }
  *
- * All but new and make are macros with arguments, so that fields and variables of these names are left alone, as long as no
- * parenthesis follows them. Headers that are included afterwards see the macros: include burrow.h last.
+ * All but new and make are macros with arguments, so that fields and variables of these names are left alone, as long
+ * as no parenthesis follows them. Headers that are included afterwards see the macros: include burrow.h last.
  */
 #ifndef BURROW_SHORT_NAMES_H
 #define BURROW_SHORT_NAMES_H
@@ -40,7 +40,9 @@
 #define put(m, k) bw_put(m, k)
 #define get(m, k) bw_get(m, k)
 #define lookup(m, k, v) bw_lookup(m, k, v)
+/* clang-format off */
 #define delete(m, k) bw_delete(m, k)
+/* clang-format on */
 #define map_range(k, v, m) bw_map_range(k, v, m)
 
 #define str(literal) bw_str(literal)

@@ -1,7 +1,7 @@
 /* burrow/slice.h - Go's slices: a pointer, a length and a capacity, typed at compile time.
  *
- * `bw_slice(int)` is the type of a slice of int. Burrow declares those of C's own types and of its own; a program declares
- * one for each element type it uses, at file scope, where the element type is known by one word. Example:
+ * `bw_slice(int)` is the type of a slice of int. Burrow declares those of C's own types and of its own; a program
+ * declares one for each element type it uses, at file scope, where the element type is known by one word. Example:
  *
  *     BW_STRUCT(edge, (int, from), (int, to));
  *     BW_SLICE(edge);
@@ -14,12 +14,13 @@
  *         return edges;
  *     }
  *
- * (A comma within braces must be within parentheses: the preprocessor does not know braces.) For a type of several words
- * make a typedef: `typedef struct edge *edge_ptr; BW_SLICE(edge_ptr);`.
+ * (A comma within braces must be within parentheses: the preprocessor does not know braces.) For a type of several
+ * words make a typedef: `typedef struct edge *edge_ptr; BW_SLICE(edge_ptr);`.
  *
- * A slice is a value. Copies and parts of it share its elements, and appending to one may write where another looks, exactly
- * as in Go. The zero value is the nil slice, which may be appended to, ranged over, copied. An index or a bound out of range
- * panics in Go's words, before anything is touched. Slices are not safe for use by several threads while one writes.
+ * A slice is a value. Copies and parts of it share its elements, and appending to one may write where another looks,
+ * exactly as in Go. The zero value is the nil slice, which may be appended to, ranged over, copied. An index or a bound
+ * out of range panics in Go's words, before anything is touched. Slices are not safe for use by several threads while
+ * one writes.
  *
  * Each macro evaluates each of its arguments once. What the compiler rejects or warns about: elements of another type,
  * a slice given for a slice of other elements, an index that is no number, an assignment to bw_at of a string.
@@ -43,8 +44,8 @@
 /* The type of slices of T: T is one word, for which BW_SLICE(T) was written. */
 #define bw_slice(T) struct bw_slice_##T
 
-/* The last member takes no room. What it says is a number, by which the library finds the description of a slice type of
- * which a macro has only a value: the same in every translation unit that includes the declaration. */
+/* The last member takes no room. What it says is a number, by which the library finds the description of a slice type
+ * of which a macro has only a value: the same in every translation unit that includes the declaration. */
 #define BW__SLICE_STRUCT(T, id)                                                                                        \
     struct bw_slice_##T {                                                                                              \
         T *ptr;        /* the first element; NULL in the nil slice */                                                  \
@@ -144,8 +145,8 @@ static inline void *bw__address_of(const void *address) {
     return (void *)(uintptr_t)address;
 }
 
-/* bw_slice(T) bw_make_slice(T, len) or bw_make_slice(T, len, cap): zeroed elements. Panics as Go's make does if len or cap
- * is out of range. Cost: an allocation. */
+/* bw_slice(T) bw_make_slice(T, len) or bw_make_slice(T, len, cap): zeroed elements. Panics as Go's make does if len or
+ * cap is out of range. Cost: an allocation. */
 #define bw_make_slice(T, ...) BW__MAKE_SLICE(T, BW__UNIQUE(site), BW__UNIQUE(len), BW__UNIQUE(cap), __VA_ARGS__)
 #define BW__MAKE_SLICE(T, site_, len_, cap_, first, ...)                                                               \
     ({                                                                                                                 \
@@ -167,8 +168,8 @@ static inline void *bw__address_of(const void *address) {
         (bw_slice(T)){.ptr = ptr_, .len = sizeof values_ / sizeof(T), .cap = sizeof values_ / sizeof(T)};              \
     })
 
-/* bw_slice(T) bw_slice_from(T, array, n): a slice that shares the memory of n elements of a C array. The array must live as
- * long as the slice and what is made of it. Appending moves to the heap. */
+/* bw_slice(T) bw_slice_from(T, array, n): a slice that shares the memory of n elements of a C array. The array must
+ * live as long as the slice and what is made of it. Appending moves to the heap. */
 #define bw_slice_from(T, array, n) BW__SLICE_FROM(T, BW__UNIQUE(ptr), BW__UNIQUE(len), array, n)
 #define BW__SLICE_FROM(T, ptr_, len_, array, n)                                                                        \
     ({                                                                                                                 \
@@ -195,9 +196,9 @@ static inline void *bw__address_of(const void *address) {
         slice_.ptr + index_;                                                                                           \
     })
 
-/* bw_append(s, v...): s with the values behind its end; bw_append_slice(s, t): with the elements of t, a slice of the same
- * type. The result shares the elements of s if there is room, else it has new memory of about twice the size (a quarter
- * more, when large): amortised a few nanoseconds an element. Use: s = bw_append(s, v). */
+/* bw_append(s, v...): s with the values behind its end; bw_append_slice(s, t): with the elements of t, a slice of the
+ * same type. The result shares the elements of s if there is room, else it has new memory of about twice the size (a
+ * quarter more, when large): amortised a few nanoseconds an element. Use: s = bw_append(s, v). */
 #define bw_append(s, ...)                                                                                              \
     BW__APPEND(BW__UNIQUE(slice), BW__UNIQUE(values), BW__UNIQUE(site), BW__UNIQUE(grown), s, __VA_ARGS__)
 #define BW__APPEND(slice_, values_, site_, grown_, s, ...)                                                             \
@@ -233,8 +234,8 @@ static inline void *bw__address_of(const void *address) {
         slice_;                                                                                                        \
     })
 
-/* bw_sub(s, lo, hi): the elements lo to hi - 1, sharing memory; its capacity reaches to that of s. bw_sub(s, lo, hi, max):
- * with capacity max - lo. Panics unless 0 <= lo <= hi <= max <= bw_cap(s). For strings: bw_substr. */
+/* bw_sub(s, lo, hi): the elements lo to hi - 1, sharing memory; its capacity reaches to that of s. bw_sub(s, lo, hi,
+ * max): with capacity max - lo. Panics unless 0 <= lo <= hi <= max <= bw_cap(s). For strings: bw_substr. */
 #define bw_sub(s, lo, ...)                                                                                             \
     BW__SUB(BW__UNIQUE(slice), BW__UNIQUE(low), BW__UNIQUE(high), BW__UNIQUE(limit), s, lo, __VA_ARGS__)
 #define BW__SUB(slice_, lo_, hi_, max_, s, lo, hi, ...)                                                                \
@@ -282,9 +283,9 @@ static inline void *bw__address_of(const void *address) {
         slice_;                                                                                                        \
     })
 
-/* bw_range(i, v, s) statement: runs the statement for each element, with its index in `i` (ptrdiff_t) and a copy of it in
- * `v`. The slice is evaluated once, and its length is that at the beginning. Works for the bytes of strings, too (for the
- * runes: bw_range_runes). `break` and `continue` do what they say. */
+/* bw_range(i, v, s) statement: runs the statement for each element, with its index in `i` (ptrdiff_t) and a copy of it
+ * in `v`. The slice is evaluated once, and its length is that at the beginning. Works for the bytes of strings, too
+ * (for the runes: bw_range_runes). `break` and `continue` do what they say. */
 #define bw_range(i, v, s) BW__RANGE(BW__UNIQUE(slice), BW__UNIQUE(state), BW__UNIQUE(inside), i, v, s)
 #define BW__RANGE(slice_, state_, inside_, i, v, s)                                                                    \
     for (__typeof__(s) slice_ = (s), *state_ = &slice_; state_; state_ = NULL)                                         \
@@ -293,8 +294,8 @@ static inline void *bw__address_of(const void *address) {
                 for (__attribute__((unused)) __typeof__(*slice_.ptr) v = slice_.ptr[i]; inside_;                       \
                      inside_ = 0, state_ = &slice_)
 
-/* bw_sort(s, compare): sorts in place; not stable. `int compare(const T *a, const T *b)` is negative, 0 or positive as a
- * comes before b, is equal, or comes after it. Cost: n log n comparisons at most; no memory. (Introsort: quicksort by
+/* bw_sort(s, compare): sorts in place; not stable. `int compare(const T *a, const T *b)` is negative, 0 or positive as
+ * a comes before b, is equal, or comes after it. Cost: n log n comparisons at most; no memory. (Introsort: quicksort by
  * ninthers with heapsort against bad luck; Musser, "Introspective sorting and selection algorithms", 1997.)
  * bw_sort_values(s): slices of numbers or strings, ascending; NaN comes first. */
 #define bw_sort(s, compare) BW__SORT(BW__UNIQUE(slice), BW__UNIQUE(order), s, compare)
@@ -313,9 +314,9 @@ static inline void *bw__address_of(const void *address) {
     })
 #define BW__IS_ORDERED(x) (BW__BASIC_KIND(x) >= BW_KIND_CHAR && BW__BASIC_KIND(x) <= BW_KIND_STRING)
 
-/* ptrdiff_t bw_search(s, target, compare, &found): where in a slice sorted by `compare` the target is, or else would have to
- * be inserted; the first such place. `found` (a bool *) may be NULL. Cost: log n comparisons. bw_search_values(s, target,
- * &found): the same for slices of numbers or strings. */
+/* ptrdiff_t bw_search(s, target, compare, &found): where in a slice sorted by `compare` the target is, or else would
+ * have to be inserted; the first such place. `found` (a bool *) may be NULL. Cost: log n comparisons.
+ * bw_search_values(s, target, &found): the same for slices of numbers or strings. */
 #define bw_search(s, target, compare, found)                                                                           \
     BW__SEARCH(BW__UNIQUE(slice), BW__UNIQUE(sought), BW__UNIQUE(order), s, target, compare, found)
 #define BW__SEARCH(slice_, target_, compare_, s, target, compare, found)                                               \

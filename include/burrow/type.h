@@ -15,8 +15,8 @@
  *
  * What a description says is not searched must not hold the only pointer to an object: an integer field, say. A pointer
  * field that BW_TYPE does not name is still seen, because bytes that no field covers are scanned conservatively, if
- * there are enough of them for a pointer; a union, or an undescribed struct within the struct, is scanned conservatively
- * as well.
+ * there are enough of them for a pointer; a union, or an undescribed struct within the struct, is scanned
+ * conservatively as well.
  *
  * bw_new(T) finds the description by the name written in T, in the same translation unit: `bw_new(node)` and
  * `bw_new(struct node)` both find it; through a typedef of another name the type is scanned conservatively, which is
@@ -34,8 +34,8 @@ enum bw_field_class {
     BW_FIELD_AMBIGUOUS = 2, /* words that may or may not be pointers */
 };
 
-/* What a type is. Two C types of one kind and size are one type to Burrow: `long` and `int64_t`, an enum and the integer
- * it is made of. */
+/* What a type is. Two C types of one kind and size are one type to Burrow: `long` and `int64_t`, an enum and the
+ * integer it is made of. */
 enum bw_kind {
     BW_KIND_OPAQUE = 0, /* bytes of which nothing is known */
     BW_KIND_BOOL,
@@ -109,7 +109,8 @@ typedef struct bw__description {
     uint32_t id;      /* of a slice: the number that its C type carries */
 } bw__description;
 
-/* --- strings, values of any type, and errors: the types that others are told from; see string.h, interface.h, error.h */
+/* --- strings, values of any type, and errors: the types that others are told from; see string.h, interface.h,
+ * error.h */
 
 /* Immutable bytes, by convention UTF-8. The zero value is the empty string. */
 typedef struct bw_string {
@@ -294,8 +295,8 @@ static inline const bw_type *bw__site_type(bw__type_site *site) {
     return BW__LIKELY(type != NULL) ? type : bw__resolve_type(site);
 }
 
-/* const bw_type *bw_type_of(T): the type named T. Cost: nothing for C's basic types, a load for others; the first time a
- * search. */
+/* const bw_type *bw_type_of(T): the type named T. Cost: nothing for C's basic types, a load for others; the first time
+ * a search. */
 #define bw_type_of(T)                                                                                                  \
     (BW__CODE_OF(T) != BW_KIND_OPAQUE && !BW__IS_ARRAY(T) ? &bw__basic[BW__CODE_OF(T)] : ({                            \
         static bw__type_site bw__s = BW__TYPE_SITE(T);                                                                 \

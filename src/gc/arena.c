@@ -1,13 +1,13 @@
 /* arena.c - regions.
  *
- * An arena is a list of chunks, each a span, searched conservatively. Each chunk begins with a header that refers to the head
- * (the first chunk) and to the next chunk, so that, chunks being searched like any untyped object, a pointer to
- * anything in an arena keeps all of it.
+ * An arena is a list of chunks, each a span, searched conservatively. Each chunk begins with a header that refers to
+ * the head (the first chunk) and to the next chunk, so that, chunks being searched like any untyped object, a pointer
+ * to anything in an arena keeps all of it.
  *
  * Freeing an arena makes its pages inaccessible and its spans QUARANTINED: still marked by pointers to them, but not
  * searched. A collection that finds no pointer to such a span returns its pages to the heap. Until then every access
- * faults, and the handler says why. Where the system refuses to make pages inaccessible (it allows only so many mappings) they
- * are filled with a pattern instead, in quarantine all the same.
+ * faults, and the handler says why. Where the system refuses to make pages inaccessible (it allows only so many
+ * mappings) they are filled with a pattern instead, in quarantine all the same.
  */
 #include "gc.h"
 

@@ -38,8 +38,8 @@ void gc_lock_release(void) {
 static size_t last_searched, last_growth, last_handed;
 
 /* No more markers than the work pays for: waking one, and the threads that slept meanwhile, costs about as much as
- * searching a MiB alone. The work is that of the last marking and, of what was allocated since, twice the share by which it grew then; a
- * sixteenth before anything is known. */
+ * searching a MiB alone. The work is that of the last marking and, of what was allocated since, twice the share by
+ * which it grew then; a sixteenth before anything is known. */
 #define WORTH_BYTES ((size_t)1 << 20)
 static int markers_wanted(void) {
     size_t handed = atomic_load(&heap.handed), fresh = handed / 16;
@@ -129,8 +129,8 @@ static void run_locked(void *argument) {
     gc_lock_release();
 }
 
-/* fork must not find a thread of the library's holding the loader's lock: the child could never take it. It cannot take that
- * lock itself, which is held only within a callback; so it shuts this gate and waits until nobody is behind it. */
+/* fork must not find a thread of the library's holding the loader's lock: the child could never take it. It cannot take
+ * that lock itself, which is held only within a callback; so it shuts this gate and waits until nobody is behind it. */
 static _Atomic uint32_t loader_gate, behind_gate;
 
 static void pass_loader_gate(void) {
@@ -169,8 +169,8 @@ void cycle_open_loader_gate(void) {
 void cycle_run_paced(struct thread *self) {
     size_t handed = atomic_load_explicit(&heap.handed, memory_order_relaxed);
     size_t trigger = atomic_load_explicit(&heap.trigger, memory_order_relaxed);
-    /* A thread that waited for another's collection would sleep, and wake up late. It goes on until it is stopped, or has
-     * gone on too long since the other waits itself. */
+    /* A thread that waited for another's collection would sleep, and wake up late. It goes on until it is stopped, or
+     * has gone on too long since the other waits itself. */
     if (handed < trigger || (atomic_load(&behind_gate) > 0 && handed - trigger < trigger / 8))
         return;
     cycle_run(self, CYCLE_PACED);

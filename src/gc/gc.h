@@ -1,9 +1,10 @@
 /* gc.h - floor 2: threads, stopping them, roots, marking, cycles, what happens at an object's end.
  *
- * A THREAD's record is in one of three states. RUNNING: in the program's code; a collection stops it by a signal. INSIDE: in the
- * library, perhaps holding its locks; the signal only leaves a note, and the thread stops itself on its way out. SAFE:
- * waiting, or in bw_blocking, with its registers and stack pointer saved; it cannot leave while the world is stopped. So
- * while the world is stopped no thread holds a lock of the heap, and every structure is consistent.
+ * A THREAD's record is in one of three states. RUNNING: in the program's code; a collection stops it by a signal.
+ * INSIDE: in the library, perhaps holding its locks; the signal only leaves a note, and the thread stops itself on its
+ * way out. SAFE: waiting, or in bw_blocking, with its registers and stack pointer saved; it cannot leave while the
+ * world is stopped. So while the world is stopped no thread holds a lock of the heap, and every structure is
+ * consistent.
  *
  * Lock order: loader's lock > gc lock > thread list lock > everything of floor 1. The first two are waited for SAFE.
  */
@@ -42,11 +43,12 @@ struct thread {
 
 /* --- threads.c --- */
 extern __thread struct thread *thread_current __attribute__((tls_model("initial-exec")));
-/* The calling thread's record, made if there is none, with its cache; the thread is INSIDE from here to thread_leave. */
+/* The calling thread's record, made if there is none, with its cache; the thread is INSIDE from here to
+ * thread_leave. */
 struct thread *thread_enter(void);
 void thread_leave(struct thread *self);
-/* SAFE for a wait: between the two the thread does not touch the heap. The caller is INSIDE before and after, and does not
- * return in between: its frame holds the registers. */
+/* SAFE for a wait: between the two the thread does not touch the heap. The caller is INSIDE before and after, and does
+ * not return in between: its frame holds the registers. */
 static inline __attribute__((always_inline)) void thread_safe_begin(struct thread *self) {
     OS_SPILL_REGISTERS();
     self->stack_pointer = os_stack_pointer();
@@ -65,13 +67,14 @@ void threads_results(uintptr_t *lo, uintptr_t *hi);
 void threads_reap(void); /* records of threads that ended without telling; INSIDE, with the gc lock, the world runs */
 void threads_each(void (*visit)(struct thread *, void *), void *context); /* while the world is stopped */
 void runtime_make(void); /* makes everything once; any thread, any number of calls */
-/* The calling thread panics: may what it deferred run, and the panic be recovered? Not in a signal handler, nor INSIDE. Ends
- * bw_blocking. */
+/* The calling thread panics: may what it deferred run, and the panic be recovered? Not in a signal handler, nor INSIDE.
+ * Ends bw_blocking. */
 bool thread_may_recover(void);
 void thread_recovered(void); /* it goes on, on its own stack */
 
-/* Makes a thread of the library's own, SAFE meanwhile: libc takes locks for it that a stopped thread may hold, and a stop must
- * not wait for whoever waits for those. INSIDE, no lock held. (Who holds the gc lock need not: no other stops the world.) */
+/* Makes a thread of the library's own, SAFE meanwhile: libc takes locks for it that a stopped thread may hold, and a
+ * stop must not wait for whoever waits for those. INSIDE, no lock held. (Who holds the gc lock need not: no other stops
+ * the world.) */
 bool thread_start_internal(struct thread *self, void (*body)(void *), void *argument, const char *name);
 
 /* --- stop.c --- */

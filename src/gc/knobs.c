@@ -1,5 +1,5 @@
-/* knobs.c - GOGC, GOMEMLIMIT, GOMAXPROCS and BURROWDEBUG, with Go's syntax. Unknown or impossible values are told once and
- * ignored. Read before anything else is made; nothing here allocates. */
+/* knobs.c - GOGC, GOMEMLIMIT, GOMAXPROCS and BURROWDEBUG, with Go's syntax. Unknown or impossible values are told once
+ * and ignored. Read before anything else is made; nothing here allocates. */
 #include "gc.h"
 
 #include <string.h>

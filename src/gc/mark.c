@@ -1,16 +1,17 @@
 /* mark.c - marking: from the roots, every object that they reach gets the live byte.
  *
- * Each marker has a stack of addresses that were found in the heap's range and are not looked at yet: an address goes on it
- * unfiltered, and passes through a short ring between being taken off and being looked at, in which time its mark byte and its
- * object arrive in the cache (Cher, Hosking and Vitek, "Software prefetching for mark-sweep garbage collection",
- * 2004). Objects of many words do not go on the stack at once: what is left of them is a RANGE on a list of its own,
- * looked at a piece at a time when the stack is empty, so that a stack stays short.
+ * Each marker has a stack of addresses that were found in the heap's range and are not looked at yet: an address goes
+ * on it unfiltered, and passes through a short ring between being taken off and being looked at, in which time its mark
+ * byte and its object arrive in the cache (Cher, Hosking and Vitek, "Software prefetching for mark-sweep garbage
+ * collection", 2004). Objects of many words do not go on the stack at once: what is left of them is a RANGE on a list
+ * of its own, looked at a piece at a time when the stack is empty, so that a stack stays short.
  *
  * Stacks are made of segments. A marker that finds others without work gives away the older half of its stack. When no
- * segment can be had the address is dropped and its span noted; after all else is marked, noted spans are searched again.
+ * segment can be had the address is dropped and its span noted; after all else is marked, noted spans are searched
+ * again.
  *
- * Invariant when marking ends: an object has the live byte if and only if it is reached, and every word of it that is to be
- * searched has been.
+ * Invariant when marking ends: an object has the live byte if and only if it is reached, and every word of it that is
+ * to be searched has been.
  */
 #include "gc.h"
 
@@ -110,7 +111,8 @@ static void overflow(uintptr_t address) {
     }
 }
 
-/* Makes room for `count` more items (at most PIECE_WORDS * 2) on the stack; false: the caller hands them to overflow(). */
+/* Makes room for `count` more items (at most PIECE_WORDS * 2) on the stack; false: the caller hands them to
+ * overflow(). */
 static BW__COLD bool new_segment(struct marker *marker) {
     struct segment *segment = segment_new();
     if (segment == NULL)
@@ -381,10 +383,11 @@ static bool more_work(struct marker *marker, struct view view);
 #define PAGE_WORDS (PAGE_BYTES / sizeof(void *))
 #define PAGE_GRANULES (PAGE_BYTES / GRANULE_BYTES)
 
-/* Looks at `object`, of a small layout with a bit map, which has the live byte, and at everything that it reaches without
- * leaving its page: what is found within the page goes on a stack of its own, in the first-level cache, and is looked at
- * at once, since its memory and its mark byte are near; references elsewhere go on the marker's stack. Structures in the
- * order of their allocation so cost a few instructions an object, whichever way their references point.
+/* Looks at `object`, of a small layout with a bit map, which has the live byte, and at everything that it reaches
+ * without leaving its page: what is found within the page goes on a stack of its own, in the first-level cache, and is
+ * looked at at once, since its memory and its mark byte are near; references elsewhere go on the marker's stack.
+ * Structures in the order of their allocation so cost a few instructions an object, whichever way their references
+ * point.
  *
  * An object gets on the page's stack when this marker changes its byte, so at most once: the stack has room for all.
  * There is room on the marker's stack for every word of a page: `top` needs no check. `bits` is the layout's map; for
@@ -682,8 +685,8 @@ static bool marker_ready(struct marker *marker) {
             return false;
         marker->top = marker->segment->items;
     }
-    /* Room for one range at least: without it rescan_overflowed would come to the rest of a long object again and again,
-     * and never past it. */
+    /* Room for one range at least: without it rescan_overflowed would come to the rest of a long object again and
+     * again, and never past it. */
     if (marker->range_capacity == 0 && !grow_ranges(&marker->ranges, &marker->range_capacity))
         return false;
     marker->bytes = marker->plain = 0;

@@ -1,4 +1,5 @@
-/* memory.c - the public operations on memory: each enters the library, works on the heap, collects if it is time, leaves. */
+/* memory.c - the public operations on memory: each enters the library, works on the heap, collects if it is time,
+ * leaves. */
 #include "gc.h"
 
 #include <string.h>

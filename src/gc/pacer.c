@@ -1,9 +1,9 @@
 /* pacer.c - when the next collection starts.
  *
- * With the world stopped while marking there is nothing to predict: the goal is what the last collection left alive plus
- * GOGC percent of that and of the roots, and at least 4 MiB * GOGC / 100, as in Go; a collection starts when that is
- * reached. A memory limit lowers the goal, but not below a twentieth above what is alive, so that a program that cannot fit
- * spends a bounded share of its time collecting.
+ * With the world stopped while marking there is nothing to predict: the goal is what the last collection left alive
+ * plus GOGC percent of that and of the roots, and at least 4 MiB * GOGC / 100, as in Go; a collection starts when that
+ * is reached. A memory limit lowers the goal, but not below a twentieth above what is alive, so that a program that
+ * cannot fit spends a bounded share of its time collecting.
  */
 #include "gc.h"
 
@@ -13,10 +13,10 @@
 static size_t last_marked, last_roots;
 static _Atomic size_t goal = LEAST_GOAL; /* the background thread reads it without the gc lock */
 
-/* What the goal is at least. Each collection has a cost that does not depend on the heap: stopping every thread, reading
- * the roots, giving up and taking back spans. Threads that allocate gigabytes a second into a small heap would spend
- * most of their time on that, the more of them the more; so the least goal grows, within bounds, while pauses take more
- * than a tenth of the time, and shrinks again when they take less than a fortieth. */
+/* What the goal is at least. Each collection has a cost that does not depend on the heap: stopping every thread,
+ * reading the roots, giving up and taking back spans. Threads that allocate gigabytes a second into a small heap would
+ * spend most of their time on that, the more of them the more; so the least goal grows, within bounds, while pauses
+ * take more than a tenth of the time, and shrinks again when they take less than a fortieth. */
 static size_t least_goal = LEAST_GOAL;
 static uint64_t last_end;
 

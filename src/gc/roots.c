@@ -74,8 +74,8 @@ void roots_add(struct roots *roots, uintptr_t lo, uintptr_t hi, enum root_kind k
 }
 
 /* The thread runs on its alternate signal stack, so that the stack it came from has no known end. Where it was
- * interrupted is among the registers that the kernel saved on the alternate stack: the lowest word there that points into
- * the stack is that or lies below it. */
+ * interrupted is among the registers that the kernel saved on the alternate stack: the lowest word there that points
+ * into the stack is that or lies below it. */
 static uintptr_t lowest_reference(uintptr_t lo, uintptr_t hi, os_stack stack) {
     uintptr_t lowest = stack.hi;
     for (const uintptr_t *word = (const uintptr_t *)((lo + 7) & ~(uintptr_t)7); word < (const uintptr_t *)hi; word++)
@@ -102,8 +102,8 @@ static void add_foreign_stack(struct roots *roots, uintptr_t stack_pointer) {
 
 #define RED_ZONE 128 /* what a function that calls nothing may use below its stack pointer */
 
-/* A thread whose stack was full runs on its spare stack, and perhaps on its alternate stack after that: all of the spare stack,
- * and its own from where that was full. */
+/* A thread whose stack was full runs on its spare stack, and perhaps on its alternate stack after that: all of the
+ * spare stack, and its own from where that was full. */
 static void add_overflowed(struct roots *roots, struct thread *thread) {
     uintptr_t page = os_page_bytes(), from = (thread->overflowed_at - RED_ZONE) & ~(uintptr_t)7;
     os_stack stack = thread->stack;

@@ -7,8 +7,8 @@
  * - Weak pointers are cleared before finalizers are queued, so that a revived object stays unknown to them.
  * - Cleanups are queued when the object is unreachable and has no finalizer any more.
  *
- * A weak pointer refers to a handle: a small pointer-free object that holds the target's address, one for each target, kept
- * alive as long as the target lives, so that weak pointers to one target are equal, and equal for ever.
+ * A weak pointer refers to a handle: a small pointer-free object that holds the target's address, one for each target,
+ * kept alive as long as the target lives, so that weak pointers to one target are equal, and equal for ever.
  *
  * Finalizers run on one thread, cleanups on another, made when first needed: a finalizer that waits stops no cleanup.
  */
@@ -157,8 +157,8 @@ static bool enqueue(struct queue *queue, void (*function)(void *), void *argumen
     return true;
 }
 
-/* Runs the first call of the queue. In a frame of its own, so that nothing of it is left on the stack, or in a register, where
- * it would keep the object alive for as long as the thread waits for the next one. */
+/* Runs the first call of the queue. In a frame of its own, so that nothing of it is left on the stack, or in a
+ * register, where it would keep the object alive for as long as the thread waits for the next one. */
 static __attribute__((noinline)) bool run_first(struct queue *queue, uint32_t *news) {
     struct thread *self = thread_enter();
     os_lock_acquire(&specials_lock);
@@ -272,8 +272,8 @@ static bool end_weak(struct special *special) {
     return true;
 }
 
-/* Marking the object at once would hide other finalizers of the same collection only if it referred to their objects, and
- * then those are marked already. */
+/* Marking the object at once would hide other finalizers of the same collection only if it referred to their objects,
+ * and then those are marked already. */
 static bool end_finalizer(struct special *special) {
     if (!enqueue(&queues[0], special->function, (void *)special->object))
         return false;
@@ -303,7 +303,8 @@ void specials_finish_mark(void) {
     mark_drain();
 }
 
-/* --- an object ends at once: its cleanups are due, its weak pointers know, its finalizer has nothing to be given --- */
+/* --- an object ends at once: its cleanups are due, its weak pointers know, its finalizer has nothing to be given
+ * --- */
 
 bool specials_of_freed(uintptr_t object) {
     weak_maps_forget(object);

@@ -1,9 +1,9 @@
 /* stop.c - stopping the world and starting it again.
  *
- * world_number is even while the program runs and odd from the beginning of a stop to its end. A thread that must not run on
- * waits for it to change. The stopper looks at each record until the thread is SAFE or has stopped at this number. A
- * thread on its way out of the library stops by itself; one that is still RUNNING after some microseconds is sent the
- * signal, and again each 10 ms, since the system may drop it for want of queue room.
+ * world_number is even while the program runs and odd from the beginning of a stop to its end. A thread that must not
+ * run on waits for it to change. The stopper looks at each record until the thread is SAFE or has stopped at this
+ * number. A thread on its way out of the library stops by itself; one that is still RUNNING after some microseconds is
+ * sent the signal, and again each 10 ms, since the system may drop it for want of queue room.
  *
  * Why no thread slips through: leaving SAFE, a thread writes its state and then reads world_number; the stopper writes
  * world_number and then reads the state; both sequentially consistent, so that at least one sees the other.
@@ -41,7 +41,8 @@ void world_park(struct thread *self, uintptr_t stack_pointer, bool was_running) 
         os_wait(&world_number, number, -1);
 }
 
-/* In the stopped thread, on the signal; not instrumented, since the thread sanitizer may have forgotten an ending thread. */
+/* In the stopped thread, on the signal; not instrumented, since the thread sanitizer may have forgotten an ending
+ * thread. */
 __attribute__((no_sanitize("thread"))) static void on_signal(uintptr_t stack_pointer) {
     struct thread *self = thread_current;
     if (self == NULL)

@@ -294,8 +294,8 @@ static void end_blocking(struct thread *self) {
         bw__runs = self->cache->runs;
 }
 
-/* INSIDE is written before the gate is looked at, so that a stop from then on waits for this thread; a stop before it made the
- * gate visible. */
+/* INSIDE is written before the gate is looked at, so that a stop from then on waits for this thread; a stop before it
+ * made the gate visible. */
 static void become_inside(struct thread *self) {
     for (;;) {
         atomic_store_explicit(&self->state, THREAD_INSIDE, memory_order_relaxed);
@@ -326,8 +326,8 @@ struct thread *thread_enter(void) {
         }
         atomic_signal_fence(memory_order_seq_cst);
     }
-    /* Within pthread_create the thread sanitizer overlooks atomics: a thread that was stopped there has not seen, for it, what
-     * the collection did to its runs. */
+    /* Within pthread_create the thread sanitizer overlooks atomics: a thread that was stopped there has not seen, for
+     * it, what the collection did to its runs. */
     if (OS_THREAD_SANITIZER)
         (void)atomic_load(&world_number);
     if (__builtin_expect(self->cache == NULL, 0) && !self->internal) {
@@ -353,9 +353,9 @@ static void end_thread(struct thread *self) {
     record_free(self);
 }
 
-/* The destructor of a key of ours. Destructors of other keys may allocate, and hold references, before and after it and in
- * further rounds; so it asks to be called again until the last round there is. A thread that allocates even after that is
- * attached anew, and its record taken back when a stop finds it gone. */
+/* The destructor of a key of ours. Destructors of other keys may allocate, and hold references, before and after it and
+ * in further rounds; so it asks to be called again until the last round there is. A thread that allocates even after
+ * that is attached anew, and its record taken back when a stop finds it gone. */
 static void thread_ended(void *record) {
     struct thread *self = record;
     if (self != thread_current)
@@ -385,9 +385,9 @@ void bw_thread_detach(void) {
     end_thread(self);
 }
 
-/* bw_blocking { }: SAFE from the for statement's first clause to the second evaluation of its condition. This frame is gone
- * by then, so the registers in it are copied; the caller's frame, above it, lives on. Allocations in the block take the
- * slow path, which ends being SAFE. */
+/* bw_blocking { }: SAFE from the for statement's first clause to the second evaluation of its condition. This frame is
+ * gone by then, so the registers in it are copied; the caller's frame, above it, lives on. Allocations in the block
+ * take the slow path, which ends being SAFE. */
 static __thread bool blocking_done __attribute__((tls_model("initial-exec")));
 
 __attribute__((noinline)) void bw__blocking_enter(void) {
@@ -430,7 +430,8 @@ static void *hook_prepare(void *argument) {
     struct thread *thread = record_new();
     if (thread) {
         thread->argument = argument;
-        /* The caller is the library's pthread_create or thrd_create, whose frame begins as every frame of the library does. */
+        /* The caller is the library's pthread_create or thrd_create, whose frame begins as every frame of the library
+         * does. */
         const uintptr_t *frame = *(const uintptr_t *const *)__builtin_frame_address(0);
         thread->maker_pc = frame[1];
         thread->maker = os_goroutine();
@@ -581,9 +582,9 @@ static void hook_jumped(void) {
     bw__runs = self && self->cache ? self->cache->runs : empty_runs;
 }
 
-/* fork: at the gate nobody is INSIDE, so that the child's one thread finds every lock free and every structure whole. The
- * world is stopped to see to that, and started again, since libc takes locks of its own next that a stopped thread might
- * hold. */
+/* fork: at the gate nobody is INSIDE, so that the child's one thread finds every lock free and every structure whole.
+ * The world is stopped to see to that, and started again, since libc takes locks of its own next that a stopped thread
+ * might hold. */
 static struct thread *forker;
 static void hook_fork_prepare(void) {
     struct thread *self = NULL;

@@ -1,10 +1,10 @@
 /* weakmap.c - ephemeron tables: a value lives while its key does, even if the value refers to the key.
  *
- * Entries lie outside the heap. After marking from the roots, each table whose map is alive is gone through once: where the
- * key is alive the value is marked; else the key's mark byte becomes MARK_WATCHED, and the marker tells when it marks
- * such an object, so that its values can be marked then. So the work is proportional to the entries and to what they
- * reach, however they chain (the idea is in Barros and Ierusalimschy, "Eliminating cycles in weak tables", 2008, and in
- * V8's linear mode).
+ * Entries lie outside the heap. After marking from the roots, each table whose map is alive is gone through once: where
+ * the key is alive the value is marked; else the key's mark byte becomes MARK_WATCHED, and the marker tells when it
+ * marks such an object, so that its values can be marked then. So the work is proportional to the entries and to what
+ * they reach, however they chain (the idea is in Barros and Ierusalimschy, "Eliminating cycles in weak tables", 2008,
+ * and in V8's linear mode).
  *
  * Dead entries are removed before finalizers revive anything.
  */

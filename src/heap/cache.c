@@ -1,17 +1,17 @@
 /* cache.c - a thread's runs of free slots, and filling them.
  *
- * A run is a piece of the span that the thread owns for that layout, of at most CHUNK_BYTES, zeroed when it is taken, so
- * that the zeroes are in the first-level cache when the program writes its object. The program bumps run->cur inline;
- * nobody else ever writes cur or end while the thread lives, so that a thread stopped between loading and storing cur
- * stays right.
+ * A run is a piece of the span that the thread owns for that layout, of at most CHUNK_BYTES, zeroed when it is taken,
+ * so that the zeroes are in the first-level cache when the program writes its object. The program bumps run->cur
+ * inline; nobody else ever writes cur or end while the thread lives, so that a thread stopped between loading and
+ * storing cur stays right.
  */
 #include "heap.h"
 
 #include <string.h>
 
-/* --- the caches ---
- * None is ever unmapped: spans refer to runs, and whoever asks about an object reads the run that a span refers to without
- * knowing whether its thread still lives (set_aside in heap.c). A cache whose thread has ended waits for the next thread. */
+/* --- the caches --- None is ever unmapped: spans refer to runs, and whoever asks about an object reads the run that a
+ * span refers to without knowing whether its thread still lives (set_aside in heap.c). A cache whose thread has ended
+ * waits for the next thread. */
 
 static void cache_empty(struct cache *cache);
 

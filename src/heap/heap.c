@@ -65,7 +65,8 @@ static bool reserve(size_t bytes, size_t tables_for) {
 
 void heap_make(void) {
     /* Sixteen times what the machine has: address space costs nothing, and fragmentation then never ends a program that
-     * memory would not. Where address space is limited, a quarter of it, extended as long as the range after it is free. */
+     * memory would not. Where address space is limited, a quarter of it, extended as long as the range after it is
+     * free. */
     size_t physical = os_physical_bytes();
     size_t wanted = (size_t)1 << 38;
     while (wanted < physical * 16 && wanted < (size_t)1 << 44)
@@ -125,12 +126,12 @@ size_t heap_object_bytes(const struct span *span) {
     return span->object_bytes;
 }
 
-/* A slot that a thread has set aside and not handed out. The thread moves run->cur meanwhile, and takes the next run, of
- * this span or another, or ends, when its runs wait for another thread. An object that was handed out, which is what callers
- * ask for, must never be taken for set aside. It lies before `cur` in each run that this span gives; so what matters is
- * that `end` and `cur` are of one run. Within a span, run_changes tells; if it says that they may not be, the answer is no.
- * A run that has gone on to another span may leave an old end with a new cur, which is outside this span, but not a new end
- * with an old cur: `end` is written last and read first. */
+/* A slot that a thread has set aside and not handed out. The thread moves run->cur meanwhile, and takes the next run,
+ * of this span or another, or ends, when its runs wait for another thread. An object that was handed out, which is what
+ * callers ask for, must never be taken for set aside. It lies before `cur` in each run that this span gives; so what
+ * matters is that `end` and `cur` are of one run. Within a span, run_changes tells; if it says that they may not be,
+ * the answer is no. A run that has gone on to another span may leave an old end with a new cur, which is outside this
+ * span, but not a new end with an old cur: `end` is written last and read first. */
 __attribute__((no_sanitize("thread"))) static bool set_aside(const struct span *span, uintptr_t object) {
     uint32_t changes = atomic_load(&span->run_changes);
     const bw__run *run = atomic_load(&span->run);

@@ -20,14 +20,15 @@
  *
  *     MARK_WATCHED  while marking:  not reached yet, the key of a weak map (weakmap.c)
  *
- * so that one load tells whether an address is in the first granule of an object, and marking is one byte store without an atomic instruction
- * (two markers may mark the same object at once: both scan it, which is harmless). `heap.live` changes between MARK_A
- * and MARK_B at each full collection, so that nothing has to be cleared. Sweeping a span turns dead bytes into 0. Every
- * span is swept before the next collection starts, so that no third value is needed.
+ * so that one load tells whether an address is in the first granule of an object, and marking is one byte store without
+ * an atomic instruction (two markers may mark the same object at once: both scan it, which is harmless). `heap.live`
+ * changes between MARK_A and MARK_B at each full collection, so that nothing has to be cleared. Sweeping a span turns
+ * dead bytes into 0. Every span is swept before the next collection starts, so that no third value is needed.
  *
- * A thread's run [cur, end) lies in slots whose bytes are not 0 already: they count as allocated, and the thread's unused
- * remainder is subtracted where an exact number is wanted (the ledger). A collection gives the remainder the live byte,
- * and scans it, because the compiler may have delayed the store to run->cur past the first stores into the new object.
+ * A thread's run [cur, end) lies in slots whose bytes are not 0 already: they count as allocated, and the thread's
+ * unused remainder is subtracted where an exact number is wanted (the ledger). A collection gives the remainder the
+ * live byte, and scans it, because the compiler may have delayed the store to run->cur past the first stores into the
+ * new object.
  *
  * Locks, in the order they may be taken: gc lock (floor 2) > thread list (floor 2) > specials > layout > pages > spans.
  */
@@ -101,8 +102,8 @@ struct layout {
     _Atomic size_t sweep_count;
     size_t holes;                 /* NULLs in spans */
     struct span *_Atomic partial; /* swept spans with free slots that no thread owns */
-    /* Swept spans without objects, kept for this layout until other pages are short. They stay in the array, so that slots
-     * are handed out in the order of addresses, but a collection passes over them by their home, HOME_EMPTY. */
+    /* Swept spans without objects, kept for this layout until other pages are short. They stay in the array, so that
+     * slots are handed out in the order of addresses, but a collection passes over them by their home, HOME_EMPTY. */
     _Atomic size_t empty_count;
     size_t empty_next; /* none has an index below this */
 
@@ -136,10 +137,10 @@ struct __attribute__((aligned(64))) span { /* threads that own neighbours share 
 };
 #define SWEEPING UINT32_MAX
 
-/* The heap's first object lies this far from its base, for two reasons: heap.base is a word of the library's static data,
- * and would keep an object there; and a program with few objects stays small if its heap begins with 256 KiB of small
- * pages, while whoever needs more comes to huge pages soon (first use of a small page costs some twenty times as much a
- * byte). */
+/* The heap's first object lies this far from its base, for two reasons: heap.base is a word of the library's static
+ * data, and would keep an object there; and a program with few objects stays small if its heap begins with 256 KiB of
+ * small pages, while whoever needs more comes to huge pages soon (first use of a small page costs some twenty times as
+ * much a byte). */
 #define HEAP_BEGIN (OS_HUGE_PAGE - ((size_t)256 << 10))
 
 struct heap {
@@ -196,8 +197,8 @@ static inline uint8_t *mark_byte(uintptr_t address) {
 static inline uint8_t mark_get(const uint8_t *byte) {
     return __atomic_load_n(byte, __ATOMIC_RELAXED);
 }
-/* Of functions that write many mark bytes at a time: a thread that asks about an object meanwhile reads its byte, which is
- * written again with the value that it has. */
+/* Of functions that write many mark bytes at a time: a thread that asks about an object meanwhile reads its byte, which
+ * is written again with the value that it has. */
 #define RACES_WITH_READERS __attribute__((no_sanitize("thread")))
 static inline void mark_set(uint8_t *byte, uint8_t value) {
     __atomic_store_n(byte, value, __ATOMIC_RELAXED);
@@ -245,8 +246,8 @@ bool layout_add_span(struct layout *layout, struct span *span, uint16_t home); /
 /* The partial list: swept spans with free slots that no thread owns. A collection empties every list by going on to the
  * next cycle: a span is on the list only if its tag says so for this one. */
 void layout_offer(struct layout *layout, struct span *span);
-/* `count` slots were freed: they count no more, and the span is offered, in one step, since once it counts none its owner
- * may end it. */
+/* `count` slots were freed: they count no more, and the span is offered, in one step, since once it counts none its
+ * owner may end it. */
 void layout_count_out(struct layout *layout, struct span *span, uint32_t count);
 void span_disown(struct span *span);                     /* the owner is done with it */
 struct span *layout_take_partial(struct layout *layout); /* NULL: there is none */
@@ -312,8 +313,8 @@ void cache_each_run(struct cache *cache,
                     void (*visit)(void *context, struct layout *layout, bw__run *run, struct run_private *private_part),
                     void *context);
 
-/* --- large.c: objects of over 32 KiB, a span each ---
- * In three steps, so that the second can be done while the world may be stopped: the span is nobody's until published. */
+/* --- large.c: objects of over 32 KiB, a span each --- In three steps, so that the second can be done while the world
+ * may be stopped: the span is nobody's until published. */
 struct span *large_reserve(struct layout *layout, size_t bytes, size_t align); /* NULL: out of memory */
 void large_zero(struct span *span);
 void *large_publish(struct span *span);

@@ -1,9 +1,9 @@
 /* pages.c - runs of free pages: good fit from size-ordered bins, coalesced at once, given back to the system.
  *
- * A free run is a span record with state SPAN_FREE; the page table refers to it from its first and its last page only, so
- * that a run being freed finds its neighbours. Bins hold runs of exactly 1 to 127 pages, then eight bins to each doubling.
- * In the bin of the wanted size the best of the first 32 is taken, else the first of the next larger non-empty bin: at
- * most an eighth larger than it could be, in constant time.
+ * A free run is a span record with state SPAN_FREE; the page table refers to it from its first and its last page only,
+ * so that a run being freed finds its neighbours. Bins hold runs of exactly 1 to 127 pages, then eight bins to each
+ * doubling. In the bin of the wanted size the best of the first 32 is taken, else the first of the next larger
+ * non-empty bin: at most an eighth larger than it could be, in constant time.
  *
  * Every page has a dirty flag: clean pages read as zero (never touched, or given back). Runs coalesce regardless.
  */
@@ -284,8 +284,8 @@ static size_t release_run(struct span *run) {
 
 size_t pages_release(size_t keep) {
     size_t released = 0;
-    /* Large runs first: they cost the fewest calls and split the fewest huge pages. Each pass over a bin takes its runs out
-     * one by one, since the lock is not held while the system works. */
+    /* Large runs first: they cost the fewest calls and split the fewest huge pages. Each pass over a bin takes its runs
+     * out one by one, since the lock is not held while the system works. */
     for (unsigned bin = BINS; bin-- > 0;) {
         for (;;) {
             os_lock_acquire(&pages_lock);

@@ -132,7 +132,8 @@ void span_free_empty(struct span *span) {
     pages_free(span);
 }
 
-/* The next span of the layout that nobody has swept in this cycle, now swept and owned by the caller; false: none is left.
+/* The next span of the layout that nobody has swept in this cycle, now swept and owned by the caller; false: none is
+ * left.
  *
  * Ownership is taken under the lock before the sweep, so that a span whose object another thread frees in between is
  * not offered to a third. Large objects are swept under the lock, since freeing one ends its span; only

@@ -7,9 +7,9 @@
 #include <stdint.h>
 #include <xxhash.h>
 
-/* The two halves of a 128-bit product, folded: one multiplication mixes every bit of the word into every bit of the result
- * that tables use (Wang Yi's wyhash; Go's own fallback hash does the same). The seed is secret, so that nobody can choose
- * words that collide. */
+/* The two halves of a 128-bit product, folded: one multiplication mixes every bit of the word into every bit of the
+ * result that tables use (Wang Yi's wyhash; Go's own fallback hash does the same). The seed is secret, so that nobody
+ * can choose words that collide. */
 static inline uint64_t hash_multiply(uint64_t word, uint64_t multiplier) {
     unsigned __int128 product = (unsigned __int128)word * multiplier;
     return (uint64_t)product ^ (uint64_t)(product >> 64);

@@ -1,8 +1,8 @@
 /* interface.c - which types implement which interfaces, and what is in an interface value.
  *
- * BW_IMPL leaves a method table in a section of its executable or shared object. The sections that are known are those of
- * units of which some type was asked for at run time: whoever holds a value of a type made that in such a unit. The answer
- * to "does this type implement that interface" is kept in a small table that is read without a lock.
+ * BW_IMPL leaves a method table in a section of its executable or shared object. The sections that are known are those
+ * of units of which some type was asked for at run time: whoever holds a value of a type made that in such a unit. The
+ * answer to "does this type implement that interface" is kept in a small table that is read without a lock.
  */
 #include "lang.h"
 
@@ -15,8 +15,8 @@ struct section {
 static struct section *_Atomic sections;
 _Atomic uint32_t interface_sections;
 
-/* An answer, constant once it is seen. Those of one slot of the table are a list, the newest first; there is one for each pair
- * that was asked about, and another each time that a "no" may have become wrong. */
+/* An answer, constant once it is seen. Those of one slot of the table are a list, the newest first; there is one for
+ * each pair that was asked about, and another each time that a "no" may have become wrong. */
 struct answer {
     struct answer *next;
     const bw_type *type;

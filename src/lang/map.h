@@ -1,29 +1,30 @@
-/* map.h - Go's maps: the data, and what map.c (searching, inserting, deleting), map_table.c (tables that grow, are split
- * and united) and map_walk.c (iteration) share.
+/* map.h - Go's maps: the data, and what map.c (searching, inserting, deleting), map_table.c (tables that grow, are
+ * split and united) and map_walk.c (iteration) share.
  *
  *     struct bw__map ---> directory ---> table ---> groups of seven slots
  *
- * A GROUP is a control word and seven slots. A SLOT holds a key and a value. Of the control word's bytes the first seven are the
- * slots' tags: 0 for a free slot, else seven bits of the key's hash and a one. The eighth has a bit for each of seven
- * classes of hash values: it is set once a key of that class did not find room here and went on to the next group. So a search compares
- * seven tags at once, and ends at the first group whose bit for the class is clear; deleting a key just frees its slot.
+ * A GROUP is a control word and seven slots. A SLOT holds a key and a value. Of the control word's bytes the first
+ * seven are the slots' tags: 0 for a free slot, else seven bits of the key's hash and a one. The eighth has a bit for
+ * each of seven classes of hash values: it is set once a key of that class did not find room here and went on to the
+ * next group. So a search compares seven tags at once, and ends at the first group whose bit for the class is clear;
+ * deleting a key just frees its slot.
  *
- * A TABLE is up to MAX_GROUPS groups, and a word about it (struct table_word) in what the last group leaves of its size, or
- * behind it. It never changes its size: a table that is full is replaced by a larger one, by one of its size if it has
- * room but too many bits are set, or, at full size, by two, each of which gets the keys whose hash has one value of the
- * next bit from the top. A table of depth d holds the keys with one value of the top d bits.
+ * A TABLE is up to MAX_GROUPS groups, and a word about it (struct table_word) in what the last group leaves of its
+ * size, or behind it. It never changes its size: a table that is full is replaced by a larger one, by one of its size
+ * if it has room but too many bits are set, or, at full size, by two, each of which gets the keys whose hash has one
+ * value of the next bit from the top. A table of depth d holds the keys with one value of the top d bits.
  *
- * The DIRECTORY has an entry for each value of the top bits, as many as the deepest table has: the table's address (aligned to
- * 64 bytes) plus a code for its number of groups, so that a search needs to read nothing else before the group. A
- * map of one table has its directory in its own record.
+ * The DIRECTORY has an entry for each value of the top bits, as many as the deepest table has: the table's address
+ * (aligned to 64 bytes) plus a code for its number of groups, so that a search needs to read nothing else before the
+ * group. A map of one table has its directory in its own record.
  *
- * Invariants: a key's slot is in the first group from its home on, in its class's steps, that had room when it was inserted, and every
- * group passed over has the bit of its class. `budget` of a table is how many more keys it may take: 10/11 of the slots in
- * all, less what deletions from groups with bits have cost. Keys and values in free slots are zero, so that they keep
- * nothing alive. A table that was replaced is never written again: a walk (bw__map_iter) may be on it, and goes on reading
- * it, asking the map for the present value of each key. Walks go by the hash: what a walk has seen is a range of hash
- * values, however the tables are split and united. While walks are under way, tables that were replaced are left to the
- * collector; else large ones are freed at once.
+ * Invariants: a key's slot is in the first group from its home on, in its class's steps, that had room when it was
+ * inserted, and every group passed over has the bit of its class. `budget` of a table is how many more keys it may
+ * take: 10/11 of the slots in all, less what deletions from groups with bits have cost. Keys and values in free slots
+ * are zero, so that they keep nothing alive. A table that was replaced is never written again: a walk (bw__map_iter)
+ * may be on it, and goes on reading it, asking the map for the present value of each key. Walks go by the hash: what a
+ * walk has seen is a range of hash values, however the tables are split and united. While walks are under way, tables
+ * that were replaced are left to the collector; else large ones are freed at once.
  */
 #ifndef BURROW_LANG_MAP_H
 #define BURROW_LANG_MAP_H
@@ -46,8 +47,8 @@
 #define TABLE_BYTES_WANTED ((size_t)BW__MAX_SMALL)
 #define FREED_AT_ONCE ((size_t)1024) /* smaller tables cost more to free than to leave */
 
-/* The numbers of groups that a table can have: even, or one, and each table holds at least as many keys as the one that Go has
- * in its place. A finer series would waste less and copy more. */
+/* The numbers of groups that a table can have: even, or one, and each table holds at least as many keys as the one that
+ * Go has in its place. A finer series would waste less and copy more. */
 #define GROUP_COUNTS                                                                                                   \
     { 1, 2, 4, 10, 18, 36, 72, MAX_GROUPS }
 #define STEPS 8
@@ -103,9 +104,9 @@ static inline uint32_t tag_of(uint64_t hash) {
     return ((uint32_t)hash | 0x80) & 0xff;
 }
 
-/* Keys of one class that find no room in a group go on from there in the same steps, others in others, so that full groups
- * do not fill their neighbours. The steps have no divisor with any number of groups in common, so that they come to every
- * group. The last bit of a control word is never set: its last byte is no tag. */
+/* Keys of one class that find no room in a group go on from there in the same steps, others in others, so that full
+ * groups do not fill their neighbours. The steps have no divisor with any number of groups in common, so that they come
+ * to every group. The last bit of a control word is never set: its last byte is no tag. */
 #define CLASSES 7
 #define CLASS_STEPS                                                                                                    \
     { 1, 7, 11, 13, 17, 19, 23 }
@@ -149,7 +150,8 @@ static inline uint64_t control_of(const char *group) {
     memcpy(&control, group, sizeof control);
     return control;
 }
-/* A whole word, where it may soon be loaded again: a processor waits before it loads a word of which a byte was just stored. */
+/* A whole word, where it may soon be loaded again: a processor waits before it loads a word of which a byte was just
+ * stored. */
 static inline void set_control(char *group, uint64_t control) {
     memcpy(group, &control, sizeof control);
 }
@@ -186,7 +188,8 @@ static inline unsigned groups_of(uintptr_t entry) {
 static inline uintptr_t make_entry(const char *table, unsigned groups) {
     return (uintptr_t)table + (groups == MAX_GROUPS ? FULL_CODE : groups / 2);
 }
-/* Of the middle bits of the hash, those that the directory and the tags do not use, a fraction of the number of groups. */
+/* Of the middle bits of the hash, those that the directory and the tags do not use, a fraction of the number of
+ * groups. */
 static inline unsigned home_of(uint64_t hash, unsigned groups) {
     return (unsigned)((hash >> 16 & 0xffffffffu) * groups >> 32);
 }

@@ -233,8 +233,8 @@ INLINE void fetch_strings(const char *group, size_t slot_bytes) {
     }
 }
 
-/* Copies a table's slots into one of two, by the bit of the hash; both may be the same. The sizes are constants where it
- * is called for the usual types. */
+/* Copies a table's slots into one of two, by the bit of the hash; both may be the same. The sizes are constants where
+ * it is called for the usual types. */
 INLINE void move_slots(const struct bw__map *map, uintptr_t from, uintptr_t to_low, uintptr_t to_high, uint64_t bit,
                        uint32_t way, size_t group_bytes, size_t slot_bytes) {
     unsigned groups = groups_of(from), low = 0, high = 0;

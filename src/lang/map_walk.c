@@ -1,8 +1,8 @@
 /* map_walk.c - iteration over a map, in random order, while it may change. */
 #include "map.h"
 
-/* Takes up the table of the hash values from iter->at on. If tables were united meanwhile, it may begin before, or reach
- * beyond where the walk began: keys of those parts were seen already. */
+/* Takes up the table of the hash values from iter->at on. If tables were united meanwhile, it may begin before, or
+ * reach beyond where the walk began: keys of those parts were seen already. */
 static void come_to_table(bw__map_iter *iter) {
     struct bw__map *map = iter->map;
     uintptr_t entry = entry_of(map, iter->at);
@@ -78,8 +78,8 @@ static inline char *next_slot(bw__map_iter *iter) {
     }
 }
 
-/* The table is not what it was when the walk came to it, or only part of it is to be seen: the slot where the key is now;
- * NULL: it is gone, or was seen. */
+/* The table is not what it was when the walk came to it, or only part of it is to be seen: the slot where the key is
+ * now; NULL: it is gone, or was seen. */
 static char *present_slot(bw__map_iter *iter, char *slot) {
     struct bw__map *map = iter->map;
     if (map->type->self_unequal && !value_equal(map->type->key, slot, slot))

@@ -1,17 +1,17 @@
 /* panic.c - panics: running what is deferred, going on where they are recovered, and the message of one that is not.
  *
  * A thread's state is bw__flow, three lists of records on its stack, the newest first: what it has deferred, where it
- * recovers (bw_try, bw_protect), and its panics. All the code runs in the panicking thread, RUNNING, on top of the stack that
- * panicked: nothing is unwound until the jump to where it is recovered, so that a panic that nobody recovers still has
- * its stack to print.
+ * recovers (bw_try, bw_protect), and its panics. All the code runs in the panicking thread, RUNNING, on top of the
+ * stack that panicked: nothing is unwound until the jump to where it is recovered, so that a panic that nobody recovers
+ * still has its stack to print.
  *
  *     bw_try            bw_defer(f)        bw_panic                 bw_defer(g)       bw_panic
  *     |                 |                  |                        |                 |
  *     +-- tries <---+   +-- defers         +-- panics <--- link ----|-----------------+
  *                   |                      calls f, which ------->  panics itself: g runs, then what the first panic had left
  *
- * A record leaves its list before what it stands for is done: a deferred call that panics is not called again, and a panic
- * while recovering goes outwards.
+ * A record leaves its list before what it stands for is done: a deferred call that panics is not called again, and a
+ * panic while recovering goes outwards.
  */
 #include "lang.h"
 
@@ -24,8 +24,8 @@
 
 __thread struct bw__flow bw__flow __attribute__((tls_model("initial-exec")));
 
-/* What bw_protect returned last: panicking with just that again is Go's re-panic. The address is kept in a form in which
- * it keeps nothing alive. */
+/* What bw_protect returned last: panicking with just that again is Go's re-panic. The address is kept in a form in
+ * which it keeps nothing alive. */
 static __thread struct {
     const bw_type *type;
     uintptr_t hidden;
@@ -212,8 +212,8 @@ static void __attribute__((noreturn)) end(bw__panicking *p, bool may_call) {
 
 /* --- panicking --- */
 
-/* The panics between this one and those that were under way when `try` began are over, but belong to the message of a panic in
- * the bw_recover block. Their records are on the stack that is given up. */
+/* The panics between this one and those that were under way when `try` began are over, but belong to the message of a
+ * panic in the bw_recover block. Their records are on the stack that is given up. */
 static bw__panicking *keep_panics(const bw__panicking *p, bw__panicking *until) {
     if (p == until)
         return until;
@@ -234,8 +234,8 @@ static void __attribute__((noreturn)) recover(bw__panicking *p, bw__try *try) {
     longjmp(try->environment, 1); /* as _longjmp does, which the thread sanitizer overlooks */
 }
 
-/* Runs what was deferred since `until`. A record that is not as it was left is of a block that a longjmp has left: it and what
- * lies behind it is not known any more. */
+/* Runs what was deferred since `until`. A record that is not as it was left is of a block that a longjmp has left: it
+ * and what lies behind it is not known any more. */
 static void run_defers(const bw__defer *until) {
     while (bw__flow.defers != until) {
         bw__defer *defer = bw__flow.defers;
@@ -304,7 +304,8 @@ bw_any bw__protect(const bw__call *call) {
 /* --- told by the floors below --- */
 
 static void thread_exits(void) {
-    /* From pthread_exit the frames that deferred something are all there. What a longjmp left behind lies below this one. */
+    /* From pthread_exit the frames that deferred something are all there. What a longjmp left behind lies below this
+     * one. */
     if (bw__flow.defers && (uintptr_t)bw__flow.defers > (uintptr_t)__builtin_frame_address(0) && thread_may_recover())
         run_defers(NULL);
     bw__flow.defers = NULL;

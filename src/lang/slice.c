@@ -103,9 +103,8 @@ bw__slice bw__slice_grow(bw__site *site, void *ptr, ptrdiff_t len, ptrdiff_t cap
     return (bw__slice){fresh, len, (ptrdiff_t)grown};
 }
 
-/* --- sorting ---
- * In place, so that every element is in the slice at all times: a copy of one in libc's memory would be no reference to the
- * collector (qsort allocates). */
+/* --- sorting --- In place, so that every element is in the slice at all times: a copy of one in libc's memory would be
+ * no reference to the collector (qsort allocates). */
 
 struct sort {
     char *base;
@@ -121,8 +120,8 @@ static inline int order(const struct sort *sort, size_t a, size_t b) {
     return sort->compare(element(sort, a), element(sort, b));
 }
 
-/* A word at a time where that is possible, since a collection may look at the elements in the middle of it: the word in the
- * register counts as a reference, the byte of one does not. */
+/* A word at a time where that is possible, since a collection may look at the elements in the middle of it: the word in
+ * the register counts as a reference, the byte of one does not. */
 static inline void swap(const struct sort *sort, size_t a, size_t b) {
     char *x = element(sort, a), *y = element(sort, b);
     size_t left = sort->size;

@@ -30,7 +30,7 @@ static bw_slice(bw_string) explode(bw_string s, ptrdiff_t n) {
 
 bw_slice(bw_string) bw_str_split_n(bw_string s, bw_string separator, ptrdiff_t n) {
     if (n == 0)
-        return (bw_slice(bw_string)){NULL, 0, 0};
+        return (bw_slice(bw_string)){0};
     if (separator.len == 0)
         return explode(s, n);
     ptrdiff_t count = bw_str_count(s, separator) + 1;

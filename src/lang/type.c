@@ -1,14 +1,14 @@
 /* type.c - types at run time: from what the macros of type.h leave behind to one bw_type for each type.
  *
- * A site (struct bw__type_site) is resolved at its first use. What the compiler could tell of the type is in it: its size,
- * whether its words can be pointers, and for basic types which one. The rest is read from the type's name as the program
- * wrote it: a star is a pointer, brackets an array, a word a description that is looked for among those of the same
- * executable or shared object, and taken only if it was written in the same translation unit, since two units may have
- * different types of one name. Equal descriptions, as a header included by many units makes them, are one type; and types
- * that are made of the same types are one: so two types are equal if their addresses are.
+ * A site (struct bw__type_site) is resolved at its first use. What the compiler could tell of the type is in it: its
+ * size, whether its words can be pointers, and for basic types which one. The rest is read from the type's name as the
+ * program wrote it: a star is a pointer, brackets an array, a word a description that is looked for among those of the
+ * same executable or shared object, and taken only if it was written in the same translation unit, since two units may
+ * have different types of one name. Equal descriptions, as a header included by many units makes them, are one type;
+ * and types that are made of the same types are one: so two types are equal if their addresses are.
  *
- * Every type lives as long as the process. The table is guarded by types_lock, which is held while a type is made; a type
- * that somebody has a pointer to does not change any more, except for its layouts (typed.c).
+ * Every type lives as long as the process. The table is guarded by types_lock, which is held while a type is made; a
+ * type that somebody has a pointer to does not change any more, except for its layouts (typed.c).
  */
 #include "lang.h"
 
@@ -108,8 +108,8 @@ static void map_value(struct type_info *in, size_t offset, const bw_type *type, 
     }
 }
 
-/* Bytes that no field covers may be fields that the description leaves out: they are searched, unless they are too few to
- * hold a pointer (padding). */
+/* Bytes that no field covers may be fields that the description leaves out: they are searched, unless they are too few
+ * to hold a pointer (padding). */
 static void map_gap(struct type_info *type, size_t lo, size_t hi) {
     size_t first = (lo + 7) & ~(size_t)7, end = hi & ~(size_t)7;
     if (first < end)
@@ -336,8 +336,8 @@ static const bw__description *find_shared(struct words name, size_t size) {
 
 static const bw_type *described_type(const bw__description *description);
 
-/* The elements of the slice type that carries the number. Two of one unit may have one, by their place in two headers; then
- * only their size can tell them apart, and if it cannot, nothing is known. */
+/* The elements of the slice type that carries the number. Two of one unit may have one, by their place in two headers;
+ * then only their size can tell them apart, and if it cannot, nothing is known. */
 static const bw__description *find_slice(const bw__type_site *site) {
     const bw__description *found = NULL;
     for (const bw__description **entry = site->unit->types; entry < site->unit->types_end; entry++)
@@ -459,9 +459,9 @@ static bool same_field(const bw_field *x, const bw_field *y) {
            strcmp(x->type_name ? x->type_name : "", y->type_name ? y->type_name : "") == 0;
 }
 
-/* Is the type that was made from a description also that of this one? Its fields' types must be the same, too, where their
- * values are within it: another unit may have another struct of that name. (Where pointers go to is not asked: it changes
- * nothing of what is searched, and may lead back here.) */
+/* Is the type that was made from a description also that of this one? Its fields' types must be the same, too, where
+ * their values are within it: another unit may have another struct of that name. (Where pointers go to is not asked: it
+ * changes nothing of what is searched, and may lead back here.) */
 static bool same_type(const struct type_info *info, const bw__description *description, const bw__unit_bounds *unit) {
     const bw__description *known = info->described;
     if (known == description)

@@ -1,7 +1,8 @@
 /* typed.c - objects of types: their layouts in the heap, and allocating them.
  *
- * A type has a layout for single objects, one for values boxed in a bw_any, and one for each size class of arrays; each is
- * made when it is first wanted, under types_lock, and read without it: whoever sees a layout must see what is in it, too.
+ * A type has a layout for single objects, one for values boxed in a bw_any, and one for each size class of arrays; each
+ * is made when it is first wanted, under types_lock, and read without it: whoever sees a layout must see what is in it,
+ * too.
  */
 #include "lang.h"
 

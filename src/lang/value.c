@@ -1,6 +1,6 @@
-/* value.c - comparing and hashing values of any type, by Go's rules: floats by value (0 == -0, NaN equals nothing, not even
- * itself), strings by contents, pointers by address, interfaces by the type and the value they hold, structs field by field,
- * without the padding. Slices, maps and bytes of which nothing is known cannot be compared. */
+/* value.c - comparing and hashing values of any type, by Go's rules: floats by value (0 == -0, NaN equals nothing, not
+ * even itself), strings by contents, pointers by address, interfaces by the type and the value they hold, structs field
+ * by field, without the padding. Slices, maps and bytes of which nothing is known cannot be compared. */
 #include "lang.h"
 
 #include "hash.h"

@@ -3,8 +3,9 @@
  * gc # @#s #%: #+#+# ms clock, #+#/#/#+# ms cpu, #->#-># MB, # MB goal, # MB stacks, #MB globals, # P
  *
  * The clock times are Go's three phases: stopping for sweep termination, marking, stopping for mark termination. With
- * the world stopped for all of it the first is the time until every thread had stopped, the second is the marking, the third
- * what follows it; the processor times are the same with the markers' added, none of it by assists or in idle time.
+ * the world stopped for all of it the first is the time until every thread had stopped, the second is the marking, the
+ * third what follows it; the processor times are the same with the markers' added, none of it by assists or in idle
+ * time.
  */
 #include "observe.h"
 

@@ -18,8 +18,8 @@
 
 #define OS_HUGE_PAGE ((size_t)2 << 20)
 
-/* The thread sanitizer does not see the order that a fence makes, and knows no thread after its own key's destructor, which
- * comes before ours in the last of the four rounds. */
+/* The thread sanitizer does not see the order that a fence makes, and knows no thread after its own key's destructor,
+ * which comes before ours in the last of the four rounds. */
 #if !defined(OS_THREAD_SANITIZER) /* told by the build to the files that are not instrumented */
 #if defined(__SANITIZE_THREAD__)
 #define OS_THREAD_SANITIZER 1
@@ -51,8 +51,8 @@ static inline void os_cpu_relax(void) {
 /* Makes the calling function keep, in its own frame, every register that a called function preserves: from there to the
  * frame's end lie all values of its callers that are not in memory already. */
 #define OS_SPILL_REGISTERS() __builtin_unwind_init()
-/* Written after the call during which the frame must stay, so that the compiler does not make it a jump and give up the frame
- * first. (The library is compiled with -fno-optimize-sibling-calls as well.) */
+/* Written after the call during which the frame must stay, so that the compiler does not make it a jump and give up the
+ * frame first. (The library is compiled with -fno-optimize-sibling-calls as well.) */
 #define OS_KEEP_FRAME() __asm__ volatile("" : : : "memory")
 
 static inline __attribute__((always_inline)) uintptr_t os_stack_pointer(void) {
@@ -111,20 +111,21 @@ const char *os_getenv(const char *name);
 void os_yield(void);
 
 /* --- text without malloc (os_report.c) --- */
-/* Writes what the program has printed on standard output, unless another thread is printing: it comes before the message that
- * ends the program. */
+/* Writes what the program has printed on standard output, unless another thread is printing: it comes before the
+ * message that ends the program. */
 void os_flush_output(void);
 void os_print(int fd, const char *format, ...) __attribute__((format(printf, 2, 3)));
 /* "fatal error: ...", exit status 2. */
 void os_fatal(const char *format, ...) __attribute__((format(printf, 1, 2), noreturn, cold));
-/* A panic: one that the program may recover, if it links the floor of panics, else "panic: ...", the stack, and exit status
- * 2. The caller holds no lock, and its thread is not INSIDE. */
+/* A panic: one that the program may recover, if it links the floor of panics, else "panic: ...", the stack, and exit
+ * status 2. The caller holds no lock, and its thread is not INSIDE. */
 void os_panic(const char *format, ...) __attribute__((format(printf, 1, 2), noreturn, cold));
 void os_write(int fd, const char *text, size_t length);
 /* The end of the program: what is written from here on comes from this thread alone. */
 void os_end_begin(void);
 bool os_is_ending(void); /* the calling thread has begun to end the program */
-/* The signal that this thread's last fault was, unless os_fault.number is 0, and the thread's stack on standard error; exit status 2. */
+/* The signal that this thread's last fault was, unless os_fault.number is 0, and the thread's stack on standard error;
+ * exit status 2. */
 void os_end(void) __attribute__((noreturn, cold));
 #define OS_ASSERT(condition)                                                                                           \
     do {                                                                                                               \
@@ -182,8 +183,8 @@ void os_thread_local_blocks(const struct os_modules *modules, uintptr_t thread_p
                             void (*visit)(void *context, uintptr_t lo, uintptr_t hi), void *context);
 
 /* --- signals (os_signal.c) --- */
-/* Chooses the signal that stops threads, installs `handler`, once. The handler gets the address below which nothing of the
- * interrupted code lives. */
+/* Chooses the signal that stops threads, installs `handler`, once. The handler gets the address below which nothing of
+ * the interrupted code lives. */
 void os_stop_signal_install(void (*handler)(uintptr_t stack_pointer), int wanted);
 int os_stop_signal(void);          /* 0 before the install */
 void os_stop_signal_unblock(void); /* in the calling thread */
@@ -194,8 +195,8 @@ bool os_stop_signal_send(pid_t thread);
 bool os_on_alternate_stack(uintptr_t *lo, uintptr_t *hi);
 /* Asks `explain` of a fault at an address: true if it wrote a text, with which the thread then panics. */
 void os_fault_explain(bool (*explain)(uintptr_t address, char *text, size_t room));
-/* From here on null pointers, divisions by zero and overflowing stacks panic in the thread that runs into them, unless the
- * program handles the signal itself. */
+/* From here on null pointers, divisions by zero and overflowing stacks panic in the thread that runs into them, unless
+ * the program handles the signal itself. */
 struct os_fault_hooks {
     bool (*may_panic)(
         void); /* the calling thread runs the program's code, as far as is known; asked in a signal handler */

@@ -1,8 +1,8 @@
 /* os_handlers.c - the program's own signal handlers.
  *
- * A handler interrupts its thread anywhere, also in the middle of an allocation, so it must not allocate; and that must be
- * noticed, not corrupt the heap. So sigaction and signal install a function of ours which tells the floors above, calls the
- * program's handler, and tells them again. sigaction reports to the program what the program installed.
+ * A handler interrupts its thread anywhere, also in the middle of an allocation, so it must not allocate; and that must
+ * be noticed, not corrupt the heap. So sigaction and signal install a function of ours which tells the floors above,
+ * calls the program's handler, and tells them again. sigaction reports to the program what the program installed.
  */
 #include "os_interpose.h"
 
@@ -33,8 +33,8 @@ static void call_handler(int number, siginfo_t *info, void *context) {
     void (*with_information)(int, siginfo_t *, void *) = atomic_load(&informed[number]);
     void (*without)(int) = atomic_load(&plain[number]);
     struct os_handler_state state;
-    /* Both hooks may wait for a collection to end: the interrupted code must find the errno that it had, or that the handler
-     * leaves. */
+    /* Both hooks may wait for a collection to end: the interrupted code must find the errno that it had, or that the
+     * handler leaves. */
     int saved = errno;
     /* The thread sanitizer calls handlers late and with every signal blocked. */
     if (OS_THREAD_SANITIZER && os_stop_signal() > 0)

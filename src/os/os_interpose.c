@@ -48,8 +48,8 @@ int os_real_pthread_create(pthread_t *thread, const pthread_attr_t *attributes, 
     return NEXT(pthread_create)(thread, attributes, body, argument);
 }
 
-/* What the new thread needs: on the maker's stack it could be gone, and in malloc's memory the collector would not see the
- * argument; `record` keeps that. */
+/* What the new thread needs: on the maker's stack it could be gone, and in malloc's memory the collector would not see
+ * the argument; `record` keeps that. */
 struct start {
     void *(*body)(void *);
     void *argument;

@@ -8,7 +8,8 @@
 
 /* What a higher floor does around the life of a thread that the program makes. `prepare` runs in the maker and returns
  * the new thread's record (NULL: no memory; the program gets EAGAIN); `begin` runs first in the new thread (its end is
- * told by pthread's own means, a key's destructor, so that destructors may still allocate); `abandon` takes the record back if the thread could not be made. */
+ * told by pthread's own means, a key's destructor, so that destructors may still allocate); `abandon` takes the record
+ * back if the thread could not be made. */
 struct os_handler_state {
     uintptr_t frame, stack_pointer;
     os_range alternate;

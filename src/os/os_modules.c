@@ -1,8 +1,8 @@
 /* os_modules.c - the writable data and thread-local storage of every loaded object.
  *
- * dl_iterate_phdr holds the loader's lock while it calls back, and the lock is recursive. So the whole of a collection's
- * stop runs inside one callback: then no stopped thread can be in the middle of dlopen, and the list is of exactly the
- * objects that are loaded while the world is stopped.
+ * dl_iterate_phdr holds the loader's lock while it calls back, and the lock is recursive. So the whole of a
+ * collection's stop runs inside one callback: then no stopped thread can be in the middle of dlopen, and the list is of
+ * exactly the objects that are loaded while the world is stopped.
  */
 #include "os_interpose.h"
 
@@ -23,9 +23,9 @@ static bool grow(void **array, size_t *capacity, size_t item) {
     return true;
 }
 
-/* The runtimes of the sanitizers have tens of MiB of data, and nearly a MiB of storage in each thread, where no reference of
- * the program's is: to search them would take most of a collection's time, keep alive what their records happen to mention,
- * and raise the goal, which counts roots. */
+/* The runtimes of the sanitizers have tens of MiB of data, and nearly a MiB of storage in each thread, where no
+ * reference of the program's is: to search them would take most of a collection's time, keep alive what their records
+ * happen to mention, and raise the goal, which counts roots. */
 static bool is_sanitizer(const char *name) {
     static const char *const runtimes[] = {"/libtsan.so", "/libasan.so", "/libubsan.so"};
     for (size_t i = 0; name && i < sizeof runtimes / sizeof *runtimes; i++)

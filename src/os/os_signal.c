@@ -1,8 +1,8 @@
 /* os_signal.c - the signal that stops threads, and faults: explained, or turned into panics.
  *
  * The stop signal is the highest real-time signal that the program leaves at its default. A program may block "all"
- * signals in a thread, or wait for "all" of them; os_interpose.c takes the stop signal out of every such set, so that the
- * thread can be stopped all the same.
+ * signals in a thread, or wait for "all" of them; os_interpose.c takes the stop signal out of every such set, so that
+ * the thread can be stopped all the same.
  */
 #include "os_interpose.h"
 
@@ -98,18 +98,19 @@ bool os_alternate_stack_unset(void *at) {
 
 /* --- faults ---
  *
- * A fault that is to be a panic must not panic in the handler: that runs on a small stack, and the signal mask is its own. So the
- * handler changes the registers that the kernel will put back, and returns: the thread then goes on in os_fault_entry, as if
- * the faulting instruction had called that; or, if its stack is full, in os_fault_entry on another stack. From there the
- * stack can be walked to the faulting function, whose registers and stack pointer the entry's unwind information names.
+ * A fault that is to be a panic must not panic in the handler: that runs on a small stack, and the signal mask is its
+ * own. So the handler changes the registers that the kernel will put back, and returns: the thread then goes on in
+ * os_fault_entry, as if the faulting instruction had called that; or, if its stack is full, in os_fault_entry on
+ * another stack. From there the stack can be walked to the faulting function, whose registers and stack pointer the
+ * entry's unwind information names.
  */
 
 __thread struct os_fault os_fault __attribute__((tls_model("initial-exec")));
 
 static bool (*fault_explain)(uintptr_t address, char *text, size_t room);
 static const struct os_fault_hooks *fault_hooks;
-/* What was done at a fault before. Not whole struct sigactions: of a mask the kernel fills only the beginning, and what sigaction
- * leaves in the rest is old stack, which static data would then show to the collector for ever. */
+/* What was done at a fault before. Not whole struct sigactions: of a mask the kernel fills only the beginning, and what
+ * sigaction leaves in the rest is old stack, which static data would then show to the collector for ever. */
 static struct {
     void (*action)(int, siginfo_t *, void *); /* NULL: handler says */
     void (*handler)(int);
@@ -138,8 +139,8 @@ static void context_enter(ucontext_t *context, uintptr_t stack_pointer) {
     registers[REG_EFL] &= ~(greg_t)0x400; /* the direction of string instructions */
 }
 
-/* The caller's frame is at *rsp (its stack pointer) and *(rsp + 8) (where in it); signal_frame: that is no return address.
- * emms: registers of the old floating point unit may be in use where it faulted. */
+/* The caller's frame is at *rsp (its stack pointer) and *(rsp + 8) (where in it); signal_frame: that is no return
+ * address. emms: registers of the old floating point unit may be in use where it faulted. */
 __asm__(".text\n"
         ".p2align 4\n"
         ".globl os_fault_entry\n"
@@ -161,8 +162,8 @@ __asm__(".text\n"
         ".cfi_endproc\n"
         ".size os_fault_entry, . - os_fault_entry\n");
 
-/* Was the divisor of the instruction that raised SIGFPE zero? If not, the quotient does not fit: the smallest number divided
- * by -1. Intel's manual, volume 2, chapter 2: prefixes, opcode F6 or F7, ModRM, SIB, displacement. */
+/* Was the divisor of the instruction that raised SIGFPE zero? If not, the quotient does not fit: the smallest number
+ * divided by -1. Intel's manual, volume 2, chapter 2: prefixes, opcode F6 or F7, ModRM, SIB, displacement. */
 static bool divisor_is_zero(const ucontext_t *context) {
     static const uint8_t order[16] = {REG_RAX, REG_RCX, REG_RDX, REG_RBX, REG_RSP, REG_RBP, REG_RSI, REG_RDI,
                                       REG_R8,  REG_R9,  REG_R10, REG_R11, REG_R12, REG_R13, REG_R14, REG_R15};
@@ -250,8 +251,9 @@ static bool divisor_is_zero(const ucontext_t *context) {
 }
 #endif
 
-/* Is it one of the accesses by which a thread's stack overflows? `at`: the stack pointer. A frame may be large, so that they are
- * not next to one another. Of the main thread the kernel asks the limit at every growth, and it may have been changed. */
+/* Is it one of the accesses by which a thread's stack overflows? `at`: the stack pointer. A frame may be large, so that
+ * they are not next to one another. Of the main thread the kernel asks the limit at every growth, and it may have been
+ * changed. */
 extern void *__libc_stack_end __attribute__((weak));
 static bool is_stack_overflow(uintptr_t address, uintptr_t at) {
     const uintptr_t near = 64 << 10, guard = 1 << 20;

@@ -4,9 +4,9 @@
  *     area(...)
  *             /home/me/shapes.c:12 +0x1d
  *
- * The addresses come from glibc's backtrace, the names and lines from libbacktrace, which comes with gcc and is part of the
- * library (cmake/BurrowBacktrace.cmake); where it is not, names are those that objects export, and the file is the object.
- * Both take memory and the loader's lock: nothing here is called while the caller holds a lock of the library.
+ * The addresses come from glibc's backtrace, the names and lines from libbacktrace, which comes with gcc and is part of
+ * the library (cmake/BurrowBacktrace.cmake); where it is not, names are those that objects export, and the file is the
+ * object. Both take memory and the loader's lock: nothing here is called while the caller holds a lock of the library.
  *
  * The calls of Burrow itself at a stack's beginning are left out, so that it begins where the program went wrong.
  */
@@ -117,7 +117,8 @@ static void look_up(struct address *address) {
 }
 #endif
 
-/* What a frame shows: the address after a call, so that the call itself is looked up; but the very instruction that faulted. */
+/* What a frame shows: the address after a call, so that the call itself is looked up; but the very instruction that
+ * faulted. */
 static void resolve(struct address *address, uintptr_t frame) {
     *address = (struct address){.pc = frame == os_fault.pc && os_fault.number ? frame : frame - 1};
     look_up(address);
@@ -140,8 +141,8 @@ static bool is_own(const struct call *call) {
     return strncmp(call->file, this_file, root) == 0 && begins(call->file + root, "src/");
 }
 
-/* Is it one of those by which a panic, or a stored call, comes from one function of the program to the next? Of them only
- * `panic` is shown, as Go does. */
+/* Is it one of those by which a panic, or a stored call, comes from one function of the program to the next? Of them
+ * only `panic` is shown, as Go does. */
 static bool is_between(const struct call *call) {
     static const char *const names[] = {"bw__call_make", "bw__defer_end",  "bw__defer_left", "run_defers",
                                         "bw__panic",     "raise_panic",    "bw__protect",    "recover",
@@ -228,8 +229,8 @@ static size_t find_end(void *const *frames, size_t count) {
     return count;
 }
 
-/* The first frame to show, and in it the first call: those of the library go, as far as they are at the beginning. Without
- * lines they are told by the public names among them. */
+/* The first frame to show, and in it the first call: those of the library go, as far as they are at the beginning.
+ * Without lines they are told by the public names among them. */
 static size_t find_begin(void *const *frames, size_t count, size_t *call) {
     struct address address;
     size_t begin = 0;

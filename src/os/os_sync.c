@@ -1,7 +1,7 @@
 /* os_sync.c - futex waits and the mutex made of them.
  *
- * The mutex is Drepper's third ("Futexes are tricky"): 0 free, 1 held, 2 held with sleepers. It spins a little first, since
- * the library's critical sections are short.
+ * The mutex is Drepper's third ("Futexes are tricky"): 0 free, 1 held, 2 held with sleepers. It spins a little first,
+ * since the library's critical sections are short.
  */
 #include "os.h"
 

@@ -28,9 +28,9 @@ pid_t os_thread_id(void) {
     return (pid_t)syscall(SYS_gettid);
 }
 
-/* glibc's layout, the same since 2.3: the thread control block holds a pointer to an array of pairs, one for each loaded
- * object with thread-local storage, indexed by its number; entry -1 holds the length of the array. x86-64 keeps that
- * pointer in the second word of the control block, aarch64 in the first. */
+/* glibc's layout, the same since 2.3: the thread control block holds a pointer to an array of pairs, one for each
+ * loaded object with thread-local storage, indexed by its number; entry -1 holds the length of the array. x86-64 keeps
+ * that pointer in the second word of the control block, aarch64 in the first. */
 struct dtv_entry {
     uintptr_t block, to_free;
 };
@@ -50,8 +50,8 @@ extern unsigned int _thread_db_pthread_tid[3] __attribute__((weak));
 #define MOST_SPECIFIC_BLOCKS 32
 #define USUAL_PTHREAD_BYTES 0x700u
 
-/* A block of a module that was loaded later than the thread last looked may be another module's, and smaller: it is read
- * as far as there is memory. */
+/* A block of a module that was loaded later than the thread last looked may be another module's, and smaller: it is
+ * read as far as there is memory. */
 static uintptr_t readable_end(uintptr_t lo, uintptr_t hi) {
     uintptr_t page = os_page_bytes(), end = lo;
     while (end < hi && os_readable(end))
@@ -94,7 +94,8 @@ os_thread_local_blocks(const os_modules *modules, uintptr_t thread_pointer,
 }
 
 bool os_thread_is_alive(uintptr_t thread_pointer, pid_t id) {
-    /* The kernel clears the id in libc's record when the thread ends; the memory can be gone, or another thread's, by then. */
+    /* The kernel clears the id in libc's record when the thread ends; the memory can be gone, or another thread's, by
+     * then. */
     if (_thread_db_pthread_tid == NULL)
         return true;
 #if defined(__x86_64__)

@@ -1,13 +1,13 @@
 /* os_tsan.c - getting along with the thread sanitizer's runtime; empty in every other build.
  *
- * The sanitizer keeps a signal back until the thread next enters its runtime, and if the thread is then in a call that it
- * does not know to wait (read), for ever. So the stop signal goes past it. But a thread must not stop, nor come into the
- * runtime again, while it is in the runtime and may hold locks that the collecting thread needs there as well: it goes on
- * instead, and is sent the signal again (OS_STOP_SIGNAL_MAY_MISS).
+ * The sanitizer keeps a signal back until the thread next enters its runtime, and if the thread is then in a call that
+ * it does not know to wait (read), for ever. So the stop signal goes past it. But a thread must not stop, nor come into
+ * the runtime again, while it is in the runtime and may hold locks that the collecting thread needs there as well: it
+ * goes on instead, and is sent the signal again (OS_STOP_SIGNAL_MAY_MISS).
  *
- * Before it prints a report the runtime lists the loaded objects. Whoever collects holds the loader's lock and waits for the
- * thread that reports, so each race found at such a time would be a hang instead of a report. So dl_iterate_phdr, called by
- * the runtime at such a time, shows what the collection itself has listed.
+ * Before it prints a report the runtime lists the loaded objects. Whoever collects holds the loader's lock and waits
+ * for the thread that reports, so each race found at such a time would be a hang instead of a report. So
+ * dl_iterate_phdr, called by the runtime at such a time, shows what the collection itself has listed.
  *
  * Where the runtime is part of the executable (clang) its code cannot be told from the program's: the signal then goes
  * through the sanitizer, with what that brings.

@@ -1,5 +1,5 @@
-/* fuzz_map.c - maps against a plain model. Each byte of the input is an operation or a key: what is inserted, looked up,
- * deleted, cleared or walked, with two maps at once, one of words and one of strings, that must always agree. */
+/* fuzz_map.c - maps against a plain model. Each byte of the input is an operation or a key: what is inserted, looked
+ * up, deleted, cleared or walked, with two maps at once, one of words and one of strings, that must always agree. */
 #include <burrow.h>
 
 #include <stdio.h>

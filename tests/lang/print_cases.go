@@ -130,7 +130,7 @@ var values = []value{
 var modifiers = []string{"", "+", "#", " ", "07", "-12.1", "+# 12.3"}
 
 func main() {
-	fmt.Println("/* Made by print_cases.go: what Go prints. */")
+	fmt.Println("/* Made by print_cases.go: what Go prints. */\n/* clang-format off */")
 	for _, val := range values {
 		for _, modifier := range modifiers {
 			verbs := val.verbs

@@ -3,6 +3,7 @@
 //
 // link: shared
 // modes: plain
+// not under: address thread
 #include "support.h"
 
 #include <dlfcn.h>

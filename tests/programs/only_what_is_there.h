@@ -1,4 +1,5 @@
-/* only_what_is_there.h - what only_links.c and only_plain.c tell of their process, by nothing but system calls and stdio. */
+/* only_what_is_there.h - what only_links.c and only_plain.c tell of their process, by nothing but system calls and
+ * stdio. */
 #ifndef BURROW_TESTS_ONLY_WHAT_IS_THERE_H
 #define BURROW_TESTS_ONLY_WHAT_IS_THERE_H
 
