@@ -183,7 +183,6 @@ struct bw__map *bw__map_make(bw__type_site *site, ptrdiff_t hint) {
     struct bw__map *map = typed_memory(type->map_layout, sizeof *map);
     map->type = type;
     map->seed = hash_random();
-    map->multiplier = hash_multiplier(map->seed);
     map->way = (uint8_t)type->way;
     map->group_bytes = (uint32_t)type->group_bytes;
     map->slot_bytes = (uint32_t)type->slot_bytes;

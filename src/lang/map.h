@@ -70,10 +70,10 @@ struct map_type {
 struct bw__map {
     const struct map_type *type;
     ptrdiff_t used;
-    uint64_t seed, multiplier; /* of hash_word */
-    uintptr_t *directory;      /* 1 << depth entries */
-    uintptr_t single;          /* the directory of depth 0 */
-    uint8_t shift;             /* 63 - depth */
+    uint64_t seed;
+    uintptr_t *directory; /* 1 << depth entries */
+    uintptr_t single;     /* the directory of depth 0 */
+    uint8_t shift;        /* 63 - depth */
     uint8_t way;
     _Atomic uint8_t writing; /* somebody is; nobody else may be, nor read */
     uint32_t group_bytes, slot_bytes, value_offset;
@@ -254,12 +254,12 @@ INLINE uint64_t hash_key(const struct bw__map *map, const void *key, uint32_t wa
     case BW__KEY_4: {
         uint32_t word;
         memcpy(&word, key, sizeof word);
-        return hash_multiply(word ^ map->seed, map->multiplier);
+        return hash_word(word, map->seed);
     }
     case BW__KEY_8: {
         uint64_t word;
         memcpy(&word, key, sizeof word);
-        return hash_multiply(word ^ map->seed, map->multiplier);
+        return hash_word(word, map->seed);
     }
     case BW__KEY_STRING: {
         bw_string string;

@@ -206,34 +206,88 @@ static __attribute__((noinline)) void add_and_delete(pointers_map m) {
         bw_delete(m, p);
     }
 }
+// In threads of their own, which leave nothing stale behind: an old directory would keep all of its tables.
+static pointers_map kept_pointers;
+static words_map kept_words;
+static size_t shrink_count;
+static void *fill_both(void *unused) {
+    kept_pointers = fill_pointers(shrink_count);
+    kept_words = bw_make_map(words_map);
+    for (uint64_t i = 0; i < shrink_count; i++)
+        bw_put(kept_words, i) = i;
+    return unused;
+}
+static void *empty_both(void *unused) {
+    delete_most(kept_pointers, 10);
+    add_and_delete(kept_pointers);
+    for (uint64_t i = 10; i < shrink_count; i++)
+        bw_delete(kept_words, i);
+    return unused;
+}
+static void in_thread(void *(*body)(void *)) {
+    pthread_t thread;
+    CHECK(pthread_create(&thread, NULL, body, NULL) == 0 && pthread_join(thread, NULL) == 0);
+}
 static void test_shrinking(void **state) {
     (void)state;
-    size_t count = budget(100000) < 20000 ? 20000 : budget(100000);
+    shrink_count = budget(100000) < 20000 ? 20000 : budget(100000);
     collect_clean();
     bw_ledger_t before, full, after;
     bw_ledger(&before);
-    pointers_map m = fill_pointers(count);
+    in_thread(fill_both);
     collect_clean();
     bw_ledger(&full);
-    assert_true(full.layout.objects >= 2 * count);
-    assert_true(full.map.bytes < before.map.bytes + count * 64);
-    delete_most(m, 10);
-    add_and_delete(m);
-    assert_int_equal(bw_len(m), 10);
-    // One by one, as a program would: each deletion may merge what is near.
-    words_map w = bw_make_map(words_map);
-    for (uint64_t i = 0; i < count; i++)
-        bw_put(w, i) = i;
-    for (uint64_t i = 10; i < count; i++)
-        bw_delete(w, i);
+    assert_true(full.layout.objects >= 2 * shrink_count);
+    assert_true(full.map.bytes < before.map.bytes + shrink_count * 100);
+    in_thread(empty_both);
     collect_clean();
     bw_ledger(&after);
     assert_true(after.layout.objects < before.layout.objects + 400);
-    assert_true(after.map.bytes < before.map.bytes + count * 4);
+    assert_true(after.map.bytes < before.map.bytes + shrink_count * 4);
     for (uint64_t i = 0; i < 10; i++)
-        assert_int_equal(bw_get(w, i), i);
-    assert_int_equal(bw_len(w), 10);
-    bw_keep_alive(m.bw__map);
+        assert_int_equal(bw_get(kept_words, i), i);
+    assert_int_equal(bw_len(kept_words), 10);
+    assert_int_equal(bw_len(kept_pointers), 10);
+    kept_pointers = bw_make(pointers_map);
+    kept_words = bw_make(words_map);
+}
+
+// Keys that lie near each other, or differ in their high bits only, fill a map's tables evenly, whatever its seed is: else
+// some of its tables would be split again and again, and others stay empty.
+static uint64_t pattern_key(unsigned pattern, uint64_t i) {
+    switch (pattern) {
+    case 0: return i;
+    case 1: return i * 8;
+    case 2: return i << 32;
+    case 3: return i << 48 | i >> 16;
+    case 4: return i * 4096 + 0x7f0000000000;
+    case 5: return ~i;
+    default: return i * i;
+    }
+}
+static void *fill_pattern(void *pattern) {
+    kept_words = bw_make_map(words_map);
+    for (uint64_t i = 0; i < 20000; i++)
+        bw_put(kept_words, pattern_key((unsigned)(uintptr_t)pattern, i)) = i;
+    return NULL;
+}
+static void test_even_tables(void **state) {
+    (void)state;
+    for (unsigned round = 0; round < (unsigned)budget(210) + 14; round++) {
+        bw_ledger_t before, after;
+        kept_words = bw_make(words_map);
+        bw_gc();
+        bw_ledger(&before);
+        pthread_t thread;
+        CHECK(pthread_create(&thread, NULL, fill_pattern, (void *)(uintptr_t)(round % 7)) == 0 &&
+              pthread_join(thread, NULL) == 0);
+        bw_gc();
+        bw_ledger(&after);
+        // 32 tables of 625 keys each.
+        CHECK((int64_t)(after.map.bytes - before.map.bytes) < 700000, "pattern %u: %lld bytes", round % 7,
+              (long long)(after.map.bytes - before.map.bytes));
+    }
+    kept_words = bw_make(words_map);
 }
 
 // Iteration: every entry once, whatever is inserted meanwhile; deleted ones not at all; order that differs.
@@ -536,6 +590,7 @@ int main(int argc, char **argv) {
         cmocka_unit_test(test_bytes),
         cmocka_unit_test(test_large_values),
         cmocka_unit_test(test_shrinking),
+        cmocka_unit_test(test_even_tables),
         cmocka_unit_test(test_iteration_while_changing),
         cmocka_unit_test(test_order_differs),
         cmocka_unit_test(test_loops),
