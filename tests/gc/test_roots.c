@@ -128,11 +128,15 @@ static NOINLINE void wait_in_way(void) {
         while (!atomic_load(&released))
             nanosleep(&time, NULL);
         break;
-    case WAIT_SIGSUSPEND: // main sends SIGUSR2, which only this set lets through
+    case WAIT_SIGSUSPEND: { // main sends SIGUSR2, which only this set lets through, so that it cannot come too early
+        sigset_t before;
+        CHECK(pthread_sigmask(SIG_BLOCK, &all, &before) == 0);
         sigdelset(&all, SIGUSR2);
         while (!atomic_load(&released))
             sigsuspend(&all);
+        CHECK(pthread_sigmask(SIG_SETMASK, &before, NULL) == 0);
         break;
+    }
     case WAIT_PPOLL:
         while (ppoll(&poll_read, 1, NULL, &all) < 0)
             CHECK(errno == EINTR);
