@@ -10,8 +10,8 @@
 /* The two halves of a 128-bit product, folded (Wang Yi's wyhash; Go's own fallback hash does the same), and multiplied
  * once more: of neighbouring words the folded products differ in their low bits, and the second multiplication brings
  * these to the top, where tables look first. The multipliers are the golden ratio's and an odd number with bits in all
- * places: a random one could be near a simple fraction, and leave neighbours together. The seed is secret, so that nobody
- * can choose words that collide. */
+ * places: a random one could be near a simple fraction, and leave neighbours together. The seed is secret, so that
+ * nobody can choose words that collide. */
 static inline uint64_t hash_word(uint64_t word, uint64_t seed) {
     unsigned __int128 product = (unsigned __int128)(word ^ seed) * 0x9e3779b97f4a7c15u;
     return ((uint64_t)product ^ (uint64_t)(product >> 64)) * 0xd6e8feb86659fd93u;
