@@ -264,10 +264,7 @@ static int compare_float64(const void *a, const void *b) {
     return compare_doubles(*(const double *)a, *(const double *)b);
 }
 static int compare_string(const void *a, const void *b) {
-    const bw_string *x = a, *y = b;
-    size_t common = (size_t)(x->len < y->len ? x->len : y->len);
-    int result = common ? memcmp(x->ptr, y->ptr, common) : 0;
-    return result ? result : (x->len > y->len) - (x->len < y->len);
+    return bw_str_cmp(*(const bw_string *)a, *(const bw_string *)b);
 }
 
 int (*bw__comparison(int kind))(const void *, const void *) {

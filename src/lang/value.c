@@ -39,7 +39,7 @@ bool value_equal(const bw_type *type, const void *a, const void *b) {
         bw_string x, y;
         memcpy(&x, a, sizeof x);
         memcpy(&y, b, sizeof y);
-        return x.len == y.len && (x.len == 0 || memcmp(x.ptr, y.ptr, (size_t)x.len) == 0);
+        return bw_str_eq(x, y);
     }
     case BW_KIND_ANY: {
         bw_any x, y;

@@ -9,12 +9,6 @@
 #include <pthread.h>
 #include <stdatomic.h>
 
-static void in_thread(void *(*body)(void *)) {
-    pthread_t thread;
-    CHECK(pthread_create(&thread, NULL, body, NULL) == 0);
-    CHECK(pthread_join(thread, NULL) == 0);
-}
-
 #define MOST 1000
 static atomic_int happened[MOST + 1]; // how often number i was finalized or cleaned up
 static atomic_int happenings;
@@ -71,7 +65,7 @@ static void *make_finalized(void *unused) {
 static void test_finalizer_runs_once(void **state) {
     (void)state;
     forget_happenings();
-    in_thread(make_finalized);
+    in_thread(make_finalized, NULL);
     collect_clean();
     sleep_ms(5);
     assert_int_equal(atomic_load(&happenings), 0);
@@ -121,7 +115,7 @@ static void *make_chains(void *unused) {
 static void test_finalizers_in_order(void **state) {
     (void)state;
     forget_happenings();
-    in_thread(make_chains);
+    in_thread(make_chains, NULL);
     memset(held, 0, sizeof held);
     // One of each a collection at most: the second is kept by the first until that has run.
     collect_clean();
@@ -165,7 +159,7 @@ static NOINLINE void check_revived(size_t i) {
 static void test_resurrection(void **state) {
     (void)state;
     forget_happenings();
-    in_thread(make_revivable);
+    in_thread(make_revivable, NULL);
     collect_clean();
     for (size_t i = 0; i < SOME; i++)
         assert_ptr_equal(bw_weak_get(weak_of_revived[i]), held[i]);
@@ -215,7 +209,7 @@ static void *make_cycles(void *unused) {
 
 static void test_cycles_are_not_collected(void **state) {
     (void)state;
-    in_thread(make_cycles);
+    in_thread(make_cycles, NULL);
     memset(held, 0, sizeof held);
     for (int i = 0; i < 4; i++)
         collect_clean();
@@ -285,9 +279,9 @@ static void *make_cleaned(void *unused) {
 static void test_finalizers_work(void **state) {
     (void)state;
     forget_happenings();
-    in_thread(make_busy);
+    in_thread(make_busy, NULL);
     assert_true(wait_for_happenings(100) >= 90);
-    in_thread(make_waiting);
+    in_thread(make_waiting, NULL);
     double end = seconds_now() + 20;
     while (!atomic_load(&finalizer_waits) && seconds_now() < end) {
         collect_clean();
@@ -295,7 +289,7 @@ static void test_finalizers_work(void **state) {
     }
     assert_int_equal(atomic_load(&finalizer_waits), 1);
     forget_happenings();
-    in_thread(make_cleaned);
+    in_thread(make_cleaned, NULL);
     assert_true(wait_for_happenings(SOME) >= SOME * 95 / 100);
     assert_int_equal(atomic_load(&finalizer_waits), 1);
     atomic_store(&finalizer_waits, 2);
@@ -319,7 +313,7 @@ static void *make_cleanups(void *unused) {
 static void test_several_cleanups(void **state) {
     (void)state;
     forget_happenings();
-    in_thread(make_cleanups);
+    in_thread(make_cleanups, NULL);
     collect_clean();
     sleep_ms(5);
     assert_int_equal(atomic_load(&happenings), 0);
@@ -360,7 +354,7 @@ static void *make_cleanup_arguments(void *unused) {
 static void test_cleanup_argument(void **state) {
     (void)state;
     forget_happenings();
-    in_thread(make_cleanup_arguments);
+    in_thread(make_cleanup_arguments, NULL);
     collect_clean();
     collect_clean();
     for (size_t i = 0; i < 100; i++) {
@@ -392,7 +386,7 @@ static void *make_both(void *unused) {
 static void test_cleanup_after_finalizer(void **state) {
     (void)state;
     forget_happenings();
-    in_thread(make_both);
+    in_thread(make_both, NULL);
     int count = wait_for_happenings(SOME);
     assert_true(count >= SOME * 95 / 100);
     collect_clean();
@@ -494,7 +488,7 @@ static void test_weak_pointers(void **state) {
     (void)state;
     assert_null(bw_weak_get((bw_weak){0}));
     assert_null(bw_weak_get(bw_weak_make(NULL)));
-    in_thread(make_weak);
+    in_thread(make_weak, NULL);
     collect_clean();
     for (size_t i = 0; i < MOST; i++)
         weak_second[i] = bw_weak_make(held[i]);
@@ -505,7 +499,7 @@ static void test_weak_pointers(void **state) {
     assert_true(check_weak_targets() <= MOST / 100);
     check_weak_equality();
     // New objects in the old places are not the old targets.
-    in_thread(make_finalized);
+    in_thread(make_finalized, NULL);
     for (size_t i = 0; i < MOST; i++)
         bw_set_finalizer(held[i], NULL);
     assert_true(check_weak_targets() <= MOST / 100);
@@ -526,7 +520,7 @@ static void *make_large(void *unused) {
 
 static void test_weak_pointers_to_large_objects(void **state) {
     (void)state;
-    in_thread(make_large);
+    in_thread(make_large, NULL);
     collect_clean();
     assert_ptr_equal(bw_weak_get(weak_large), held_large + (2 << 20));
     assert_null(bw_weak_get(weak_array));
@@ -610,7 +604,7 @@ static NOINLINE size_t count_first_alive(void) {
 
 static void test_weak_map(void **state) {
     (void)state;
-    in_thread(fill_map);
+    in_thread(fill_map, NULL);
     assert_int_equal(bw_weak_map_len(map), MOST);
     collect_clean();
     assert_int_equal(bw_weak_map_len(map), MOST);
@@ -688,7 +682,7 @@ static NOINLINE void walk_chain(void) {
 static void test_ephemeron_chain(void **state) {
     (void)state;
     chain_length = effort(100000);
-    in_thread(make_ephemeron_chain);
+    in_thread(make_ephemeron_chain, NULL);
     double start = seconds_now();
     collect_clean();
     double took = seconds_now() - start;
@@ -722,7 +716,7 @@ static void *make_nested_maps(void *unused) {
 
 static void test_nested_weak_maps(void **state) {
     (void)state;
-    in_thread(make_nested_maps);
+    in_thread(make_nested_maps, NULL);
     collect_clean();
     bw_weak_map *at = map;
     for (size_t i = 0; i < 100; i++)
@@ -812,10 +806,10 @@ static void test_counts(void **state) {
     bw_ledger_t before, after;
     bw_gc();
     bw_ledger(&before);
-    in_thread(make_counted);
+    in_thread(make_counted, NULL);
     collect_clean();
     collect_clean();
-    in_thread(release_counted);
+    in_thread(release_counted, NULL);
     collect_clean();
     bw_ledger(&after);
     assert_int_equal(after.zero.objects - before.zero.objects, MOST);
@@ -860,7 +854,7 @@ static size_t count_arena_contents(void) {
 
 static void test_arena_keeps_its_contents(void **state) {
     (void)state;
-    in_thread(fill_arena);
+    in_thread(fill_arena, NULL);
     arena = NULL;
     collect_clean();
     collect_clean();
@@ -870,7 +864,7 @@ static void test_arena_keeps_its_contents(void **state) {
     held[0] = NULL;
     collect_clean();
     assert_true(count_arena_contents() <= 1);
-    in_thread(fill_arena);
+    in_thread(fill_arena, NULL);
     held[0] = NULL;
     bw_arena_free(arena);
     arena = NULL;
@@ -906,14 +900,14 @@ static void test_arenas_in_the_ledger(void **state) {
     size_t slot = (sizeof(thing) + 15) / 16 * 16;
     bw_gc();
     bw_ledger(&before);
-    in_thread(make_arenas);
+    in_thread(make_arenas, NULL);
     bw_gc();
     bw_ledger(&full);
     assert_int_equal(full.new_.objects - before.new_.objects, ARENAS * 1000);
     assert_int_equal(full.new_.bytes - before.new_.bytes, ARENAS * 1000 * slot);
     assert_int_equal(full.struct_.objects - before.struct_.objects, ARENAS * 1000);
     assert_int_equal(full.reclaim.objects, before.reclaim.objects);
-    in_thread(free_arenas);
+    in_thread(free_arenas, NULL);
     bw_ledger(&after);
     assert_int_equal(after.zero.objects - full.zero.objects, ARENAS / 2 * 1000);
     assert_int_equal(after.zero.bytes - full.zero.bytes, ARENAS / 2 * 1000 * slot);

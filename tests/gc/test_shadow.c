@@ -627,16 +627,10 @@ static void *end_worlds(void *unused) {
     return NULL;
 }
 
-static void in_thread(void *(*body)(void *)) {
-    pthread_t thread;
-    CHECK(pthread_create(&thread, NULL, body, NULL) == 0);
-    CHECK(pthread_join(thread, NULL) == 0);
-}
-
 static void run(int threads, size_t operations, uint64_t seed) {
     bw_gc();
     uint64_t before = live_objects();
-    in_thread(make_worlds);
+    in_thread(make_worlds, NULL);
     pthread_t thread[8];
     struct task tasks[8];
     for (int i = 0; i < threads; i++) {
@@ -645,7 +639,7 @@ static void run(int threads, size_t operations, uint64_t seed) {
     }
     for (int i = 0; i < threads; i++)
         CHECK(pthread_join(thread[i], NULL) == 0);
-    in_thread(end_worlds);
+    in_thread(end_worlds, NULL);
     collect_clean();
     uint64_t after = live_objects();
     if (after != before)

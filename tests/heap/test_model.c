@@ -245,12 +245,6 @@ static void *end_model(void *argument) {
     return NULL;
 }
 
-static void in_thread(void *(*body)(void *), void *argument) {
-    pthread_t thread;
-    CHECK(pthread_create(&thread, NULL, body, argument) == 0);
-    CHECK(pthread_join(thread, NULL) == 0);
-}
-
 static void run(int threads, size_t operations, uint64_t seed) {
     collect_clean();
     uint64_t before = live_objects();

@@ -25,12 +25,6 @@ static size_t launder_size(size_t size) {
     return copy;
 }
 
-static void in_thread(void *(*body)(void *), void *argument) {
-    pthread_t thread;
-    CHECK(pthread_create(&thread, NULL, body, argument) == 0);
-    CHECK(pthread_join(thread, NULL) == 0);
-}
-
 static bool is_zero(const void *memory, size_t bytes) {
     const unsigned char *at = memory;
     return bytes == 0 || (at[0] == 0 && memcmp(at, at + 1, bytes - 1) == 0);

@@ -1,7 +1,7 @@
 // bw_defer: every way to leave a block, every kind of argument, and what happens to the records when a thread ends.
 //
 // valgrind: yes
-#include "support.h"
+#include "record.h"
 
 #include <burrow/panic.h>
 #include <complex.h>
@@ -9,17 +9,6 @@
 #include <math.h>
 #include <pthread.h>
 #include <stdatomic.h>
-
-// What the deferred calls did, in order.
-static char record[256];
-static void note(const char *what) {
-    CHECK(strlen(record) + strlen(what) < sizeof record);
-    strcat(record, what);
-}
-static void assert_record(const char *expected) {
-    assert_string_equal(record, expected);
-    record[0] = 0;
-}
 
 // --- leaving a block ---
 

@@ -224,22 +224,18 @@ static void *empty_both(void *unused) {
         bw_delete(kept_words, i);
     return unused;
 }
-static void in_thread(void *(*body)(void *)) {
-    pthread_t thread;
-    CHECK(pthread_create(&thread, NULL, body, NULL) == 0 && pthread_join(thread, NULL) == 0);
-}
 static void test_shrinking(void **state) {
     (void)state;
     shrink_count = budget(100000) < 20000 ? 20000 : budget(100000);
     collect_clean();
     bw_ledger_t before, full, after;
     bw_ledger(&before);
-    in_thread(fill_both);
+    in_thread(fill_both, NULL);
     collect_clean();
     bw_ledger(&full);
     assert_true(full.layout.objects >= 2 * shrink_count);
     assert_true(full.map.bytes < before.map.bytes + shrink_count * 100);
-    in_thread(empty_both);
+    in_thread(empty_both, NULL);
     collect_clean();
     bw_ledger(&after);
     assert_true(after.layout.objects < before.layout.objects + 400);
@@ -278,9 +274,7 @@ static void test_even_tables(void **state) {
         kept_words = bw_make(words_map);
         bw_gc();
         bw_ledger(&before);
-        pthread_t thread;
-        CHECK(pthread_create(&thread, NULL, fill_pattern, (void *)(uintptr_t)(round % 7)) == 0 &&
-              pthread_join(thread, NULL) == 0);
+        in_thread(fill_pattern, (void *)(uintptr_t)(round % 7));
         bw_gc();
         bw_ledger(&after);
         // 32 tables of 625 keys each.

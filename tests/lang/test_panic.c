@@ -2,7 +2,7 @@
 // be, and leave everything as it was.
 //
 // timeout: 240
-#include "support.h"
+#include "record.h"
 
 #include <dlfcn.h>
 #include <math.h>
@@ -523,15 +523,6 @@ static void test_stacks(void **state) {
 
 // --- recovering ---
 
-static char record[256];
-static void note(const char *what) {
-    CHECK(strlen(record) + strlen(what) < sizeof record);
-    strcat(record, what);
-}
-static void assert_record(const char *expected) {
-    assert_string_equal(record, expected);
-    record[0] = 0;
-}
 static void assert_quiet(void) {
     assert_null(bw__flow.defers);
     assert_null(bw__flow.tries);

@@ -13,12 +13,6 @@ BW_STRUCT(large_one, (void *, first), (uint64_t[5000], data));
 
 static void *volatile kept;
 
-static void in_thread(void *(*body)(void *), void *argument) {
-    pthread_t thread;
-    CHECK(pthread_create(&thread, NULL, body, argument) == 0);
-    CHECK(pthread_join(thread, NULL) == 0);
-}
-
 // --- the identities ---
 
 static bool amount_is(bw_amount a, uint64_t bytes, uint64_t objects) {
