@@ -1,6 +1,8 @@
 /* cycle.c - a collection, phase by phase.
  *
- * 1. The loader's lock is taken, so that the list of loaded objects holds still; then the gc lock.
+ * 1. Helpers that are wanted are made. The loader's lock is taken, so that the list of loaded objects holds still; then
+ * the
+ *    gc lock.
  * 2. The sweep that the last collection left is finished; the span arrays are packed; the world stops.
  * 3. The byte that means alive changes; what is left of each thread's runs gets it; roots are listed.
  * 4. Marking, in parallel.
@@ -111,7 +113,6 @@ static void run_locked(void *argument) {
     heap_sweep_all();
     heap_pack_layouts();
     struct cycle cycle = {os_now_ns(), request->reason == CYCLE_PACED, markers_wanted()};
-    mark_make_helpers(cycle.markers - 1);
     atomic_store(&world_short, cycle.markers == 1);
     OS_SPILL_REGISTERS();
     self->stack_pointer = os_stack_pointer();
@@ -179,8 +180,12 @@ void cycle_run_paced(struct thread *self) {
 void cycle_run(struct thread *self, enum cycle_reason reason) {
     /* Without the lock: if this is an older number, one collection less is saved below. */
     struct request request = {self, reason, __atomic_load_n(&figures.count, __ATOMIC_RELAXED)};
+    gc_lock_acquire(self);
+    int helpers = markers_wanted() - 1;
+    gc_lock_release();
     thread_safe_begin(self);
     pass_loader_gate();
+    mark_make_helpers(helpers);
     os_with_modules(&modules, run_locked, &request);
     leave_loader_gate();
     specials_start_threads(self);

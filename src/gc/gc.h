@@ -143,9 +143,11 @@ size_t mark_bytes_taken(void);       /* bytes that marking found alive since mar
 size_t mark_bytes_searched(void);    /* of them, without large objects that hold no pointers */
 bool mark_is_live(uintptr_t object); /* an object's first byte, while marking */
 uint64_t mark_helpers_ns(void);      /* processor time of the helpers in the last marking */
-void mark_make_helpers(int wanted);  /* the world runs */
-void mark_forget_helpers(void);      /* after fork: there are none */
-size_t mark_memory(void);            /* bytes of mark stacks */
+/* SAFE and without a lock, the loader's above all: making a thread takes locks of libc that a stopped thread, or one
+ * within dlopen that waits for the loader's lock, may hold. */
+void mark_make_helpers(int wanted);
+void mark_forget_helpers(void); /* after fork: there are none */
+size_t mark_memory(void);       /* bytes of mark stacks */
 
 /* The end of an arena's chunk stays unused, so that what follows the chunk is one past the end of nothing in it. */
 #define ARENA_UNUSED_BYTES GRANULE_BYTES

@@ -702,7 +702,8 @@ static struct helper {
     _Atomic uint32_t wanted; /* the number of the marking it is to help with */
     uint32_t done;
 } * helpers[MOST_HELPERS];
-static int helper_count;
+static _Atomic int helper_count; /* grows under helpers_lock, behind the entries that it counts */
+static os_lock helpers_lock;
 static _Atomic uint32_t marking; /* number */
 static _Atomic int helping;      /* helpers that joined and have not finished */
 static _Atomic uint64_t helper_ns;
@@ -746,7 +747,7 @@ static void help(void *argument) {
 }
 
 void mark_forget_helpers(void) {
-    helper_count = 0;
+    atomic_store(&helper_count, 0);
     memset(helpers, 0, sizeof helpers);
     atomic_store(&helping, 0);
     /* A helper that woke late may have held it. */
@@ -754,12 +755,14 @@ void mark_forget_helpers(void) {
     shared.open = false;
 }
 
-/* Helpers are made when they are first wanted, and before the world stops: making a thread takes locks of libc that a
- * stopped thread could hold. If the system has no thread to give, there are fewer. */
+/* Helpers are made when they are first wanted. If the system has no thread to give, there are fewer. */
 void mark_make_helpers(int wanted) {
     if (wanted > MOST_HELPERS)
         wanted = MOST_HELPERS;
-    while (helper_count < wanted) {
+    if (atomic_load(&helper_count) >= wanted)
+        return;
+    os_lock_acquire(&helpers_lock);
+    while (atomic_load(&helper_count) < wanted) {
         struct helper *helper = os_map(sizeof *helper);
         if (helper == NULL)
             break;
@@ -767,12 +770,14 @@ void mark_make_helpers(int wanted) {
             os_unmap(helper, sizeof *helper);
             break;
         }
-        helpers[helper_count++] = helper;
+        helpers[atomic_load(&helper_count)] = helper;
+        atomic_fetch_add(&helper_count, 1);
     }
+    os_lock_release(&helpers_lock);
 }
 
 static void wake_helpers(int wanted) {
-    for (int i = 0; i < wanted && i < helper_count; i++) {
+    for (int i = 0; i < wanted && i < atomic_load(&helper_count); i++) {
         atomic_store(&helpers[i]->wanted, atomic_load(&marking));
         os_wake(&helpers[i]->wanted, 1);
     }

@@ -771,6 +771,38 @@ static void allocate_in_handler_of_signal(void) {
     raise(SIGUSR1);
 }
 
+static _Atomic int stop_loading;
+
+// The first collections make the library's own threads, while another thread is loading and unloading a library all the
+// time: both take locks of libc, and must take them in one order.
+static void *load_for_ever(void *unused) {
+    while (!atomic_load(&stop_loading)) {
+        void *library = dlopen(BURROW_TEST_MODULE_DIR "/large_tls.so", RTLD_NOW | RTLD_LOCAL);
+        CHECK(library != NULL, "%s", dlerror());
+        dlclose(library);
+    }
+    return unused;
+}
+static void collect_while_loading(void) {
+    pthread_t loaders[3];
+    for (size_t i = 0; i < COUNT_OF(loaders); i++)
+        CHECK(pthread_create(&loaders[i], NULL, load_for_ever, NULL) == 0);
+    bw_gomaxprocs(8); // helpers for one collection after the other
+    for (size_t megabytes = 1; megabytes <= 8; megabytes++) {
+        item **held = bw_new_array(item *, megabytes << 17);
+        bw_gc();
+        bw_keep_alive(held);
+    }
+    atomic_store(&stop_loading, 1);
+    for (size_t i = 0; i < COUNT_OF(loaders); i++)
+        CHECK(pthread_join(loaders[i], NULL) == 0);
+}
+static void test_collecting_while_others_load(void **state) {
+    (void)state;
+    for (int i = 0; i < 20; i++)
+        assert_succeeded("collect_while_loading", NULL, NULL);
+}
+
 static const struct child children[] = {
     {"allocate_in_handler", allocate_in_handler},
     {"allocate_in_handler_on_alternate_stack", allocate_in_handler_on_alternate_stack},
@@ -778,6 +810,7 @@ static const struct child children[] = {
     {"free_in_handler", free_in_handler},
     {"allocate_in_handler_of_signal", allocate_in_handler_of_signal},
     {"make_helpers", make_helpers},
+    {"collect_while_loading", collect_while_loading},
 };
 
 static void test_refused_in_handlers(void **state) {
@@ -804,6 +837,7 @@ int main(int argc, char **argv) {
         cmocka_unit_test(test_signals_while_allocating),
         cmocka_unit_test(test_jump_out_of_a_handler),
         cmocka_unit_test(test_refused_in_handlers),
+        cmocka_unit_test(test_collecting_while_others_load),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
