@@ -783,7 +783,8 @@ static void *load_for_ever(void *unused) {
     }
     return unused;
 }
-// One thread, since the thread sanitizer does not see the lock that keeps two within the loader apart.
+// One thread: of two the thread sanitizer does not see the lock that keeps them apart within the loader, and the second would
+// wait for a lock of the sanitizer's where it cannot be stopped, and the first, stopped, holds that.
 static void collect_while_loading(void) {
     pthread_t loader;
     CHECK(pthread_create(&loader, NULL, load_for_ever, NULL) == 0);
