@@ -116,8 +116,7 @@ static void run_locked(void *argument) {
     atomic_store(&world_short, cycle.markers == 1);
     OS_SPILL_REGISTERS();
     self->stack_pointer = os_stack_pointer();
-    if (!os_on_alternate_stack(&self->alternate.lo, &self->alternate.hi))
-        self->alternate = (os_range){0, 0};
+    thread_note_stack(self, 0);
     world_stop(self);
     collect(&cycle);
     world_start(self);

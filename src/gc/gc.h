@@ -27,10 +27,12 @@ struct thread {
     bool blocking;           /* SAFE within bw_blocking, not within the library */
     uintptr_t saved[64];     /* SAFE in bw_blocking: the registers, from a frame that is gone */
     os_stack stack;
-    os_range alternate;  /* the alternate signal stack it was stopped on */
-    struct {             /* made at need, and kept for the next thread that has this record */
-        void *alternate; /* its alternate signal stack, unless it has one of its own; NULL: none yet */
-        os_range spare;  /* what it panics on when its stack is full; its lowest page faults. {0, 0}: none yet */
+    uintptr_t reserve;     /* the lowest part of the stack, where nobody becomes INSIDE */
+    os_range alternate;    /* the alternate signal stack it was stopped on; {0, 0}: on none */
+    uintptr_t interrupted; /* there: the stack pointer of the code that the stop interrupted; 0: not known */
+    struct {               /* made at need, and kept for the next thread that has this record */
+        void *alternate;   /* its alternate signal stack, unless it has one of its own; NULL: none yet */
+        os_range spare;    /* what it panics on when its stack is full; its lowest page faults. {0, 0}: none yet */
     } stacks;
     uintptr_t overflowed_at; /* on the spare stack: the stack pointer where its own was full; 0: it is not there */
     uintptr_t maker_pc;      /* where pthread_create was called for it */
@@ -47,13 +49,18 @@ extern __thread struct thread *thread_current __attribute__((tls_model("initial-
  * thread_leave. */
 struct thread *thread_enter(void);
 void thread_leave(struct thread *self);
+/* Which stack the thread is on. */
+static inline __attribute__((always_inline)) void thread_note_stack(struct thread *self, uintptr_t interrupted) {
+    self->interrupted = interrupted;
+    if (!os_on_alternate_stack(&self->alternate.lo, &self->alternate.hi))
+        self->alternate = (os_range){0, 0};
+}
 /* SAFE for a wait: between the two the thread does not touch the heap. The caller is INSIDE before and after, and does
  * not return in between: its frame holds the registers. */
 static inline __attribute__((always_inline)) void thread_safe_begin(struct thread *self) {
     OS_SPILL_REGISTERS();
     self->stack_pointer = os_stack_pointer();
-    if (!os_on_alternate_stack(&self->alternate.lo, &self->alternate.hi))
-        self->alternate = (os_range){0, 0};
+    thread_note_stack(self, 0);
     atomic_store(&self->state, THREAD_SAFE);
 }
 void thread_safe_end(struct thread *self);
@@ -82,7 +89,8 @@ void world_stop(struct thread *self); /* the caller is INSIDE and holds the gc l
 void world_start(struct thread *self);
 extern _Atomic uint32_t world_number; /* odd: stopping or stopped */
 extern _Atomic bool world_short;      /* the stop that begins is expected to be over soon, and needs one processor */
-void world_park(struct thread *self, uintptr_t stack_pointer, bool was_running);
+/* `interrupted`: where the signal interrupted it, if it did. */
+void world_park(struct thread *self, uintptr_t stack_pointer, uintptr_t interrupted, bool was_running);
 void world_stop_install(void);
 
 /* --- cycle.c --- */

@@ -73,9 +73,9 @@ void roots_add(struct roots *roots, uintptr_t lo, uintptr_t hi, enum root_kind k
     }
 }
 
-/* The thread runs on its alternate signal stack, so that the stack it came from has no known end. Where it was
- * interrupted is among the registers that the kernel saved on the alternate stack: the lowest word there that points
- * into the stack is that or lies below it. */
+/* The thread runs on its alternate signal stack, in a handler of the program's, so that the stack it came from has no
+ * known end. Where it was interrupted is among the registers that the kernel saved on the alternate stack: the lowest
+ * word there that points into the stack is that or lies below it. */
 static uintptr_t lowest_reference(uintptr_t lo, uintptr_t hi, os_stack stack) {
     uintptr_t lowest = stack.hi;
     for (const uintptr_t *word = (const uintptr_t *)((lo + 7) & ~(uintptr_t)7); word < (const uintptr_t *)hi; word++)
@@ -92,6 +92,16 @@ static uintptr_t mapped_down(os_stack stack) {
     return at;
 }
 
+#define RED_ZONE 128                     /* what a function that calls nothing may use below its stack pointer */
+#define GUARD_BYTES ((uintptr_t)1 << 20) /* how far below a stack the stack pointer may be of a thread about to fault */
+
+/* Where a stack begins, whose stack pointer this is, of code that was interrupted anywhere. */
+static uintptr_t with_red_zone(uintptr_t stack_pointer) {
+    uintptr_t from = (stack_pointer - RED_ZONE) & ~(uintptr_t)7,
+              page = stack_pointer & ~(uintptr_t)(os_page_bytes() - 1);
+    return from >= page || os_readable(from) ? from : page;
+}
+
 static void add_foreign_stack(struct roots *roots, uintptr_t stack_pointer) {
     /* A stack that the program made: from the stack pointer to the end of the mapping. */
     uintptr_t page = os_page_bytes(), end = (stack_pointer & ~(page - 1)) + page;
@@ -100,40 +110,50 @@ static void add_foreign_stack(struct roots *roots, uintptr_t stack_pointer) {
     roots_add(roots, stack_pointer, end, ROOT_STACK);
 }
 
-#define RED_ZONE 128 /* what a function that calls nothing may use below its stack pointer */
-
-/* A thread whose stack was full runs on its spare stack, and perhaps on its alternate stack after that: all of the
- * spare stack, and its own from where that was full. */
-static void add_overflowed(struct roots *roots, struct thread *thread) {
-    uintptr_t page = os_page_bytes(), from = (thread->overflowed_at - RED_ZONE) & ~(uintptr_t)7;
-    os_stack stack = thread->stack;
+/* The first word of a stack, from that address on, that there is memory for. */
+static uintptr_t first_readable(uintptr_t from, os_stack stack) {
+    uintptr_t page = os_page_bytes();
     if (from < stack.lo || from >= stack.hi)
         from = stack.lo; /* the last frame was too large to begin */
     while (from < stack.hi && !os_readable(from))
         from = (from & ~(page - 1)) + page;
-    roots_add(roots, from, stack.hi, ROOT_STACK);
-    roots_add(roots, thread->stacks.spare.lo + page, thread->stacks.spare.hi, ROOT_STACK);
+    return from;
+}
+
+/* A thread whose stack was full runs on its spare stack, and perhaps on its alternate stack after that: all of the
+ * spare stack, and its own from where that was full. */
+static void add_overflowed(struct roots *roots, struct thread *thread) {
+    uintptr_t from = first_readable((thread->overflowed_at - RED_ZONE) & ~(uintptr_t)7, thread->stack);
+    roots_add(roots, from, thread->stack.hi, ROOT_STACK);
+    roots_add(roots, thread->stacks.spare.lo + os_page_bytes(), thread->stacks.spare.hi, ROOT_STACK);
 }
 
 static void add_stack(struct roots *roots, struct thread *thread) {
-    uintptr_t at = thread->stack_pointer;
+    uintptr_t at = thread->stack_pointer, hi = thread->alternate.hi;
     os_stack stack = thread->stack;
+    if (hi != 0 && thread->interrupted != 0 &&
+        !(thread->interrupted >= thread->alternate.lo && thread->interrupted < hi)) {
+        /* Stopped by the signal, whose handler brought it there; it belongs where that interrupted it. */
+        roots_add(roots, at, hi, ROOT_STACK);
+        at = with_red_zone(thread->interrupted);
+        if (at < stack.lo && stack.lo - at <= GUARD_BYTES && !os_readable(at))
+            at = first_readable(at, stack);
+        hi = 0;
+    }
     if (thread->overflowed_at != 0 && !(at >= stack.lo && at < stack.hi)) {
         add_overflowed(roots, thread);
-        if (thread->alternate.hi != 0)
-            roots_add(roots, at & ~(uintptr_t)7, thread->alternate.hi, ROOT_STACK);
+        if (hi != 0)
+            roots_add(roots, at & ~(uintptr_t)7, hi, ROOT_STACK);
         else if (at < thread->stacks.spare.lo || at >= thread->stacks.spare.hi)
             add_foreign_stack(roots, at);
         return;
     }
     if (at >= stack.lo && at < stack.hi) {
         roots_add(roots, at & ~(uintptr_t)7, stack.hi, ROOT_STACK);
-    } else if (thread->alternate.hi != 0) {
-        roots_add(roots, at & ~(uintptr_t)7, thread->alternate.hi, ROOT_STACK);
-        uintptr_t lowest = lowest_reference(at, thread->alternate.hi, stack);
-        if (lowest == stack.hi)
-            lowest = mapped_down(stack);
-        roots_add(roots, lowest - RED_ZONE > stack.lo ? lowest - RED_ZONE : lowest, stack.hi, ROOT_STACK);
+    } else if (hi != 0) {
+        roots_add(roots, at & ~(uintptr_t)7, hi, ROOT_STACK);
+        uintptr_t lowest = lowest_reference(at, hi, stack);
+        roots_add(roots, lowest == stack.hi ? mapped_down(stack) : with_red_zone(lowest), stack.hi, ROOT_STACK);
     } else if (stack.hi != 0) {
         add_foreign_stack(roots, at);
         roots_add(roots, mapped_down(stack), stack.hi, ROOT_STACK);

@@ -23,13 +23,12 @@ extern os_lock threads_lock;
 #define AGAIN_NS (OS_STOP_SIGNAL_MAY_MISS ? 300000 : 10000000)
 #define COURTESY_ROUNDS 100 /* some microseconds, in which a thread that allocates stops by itself */
 
-void world_park(struct thread *self, uintptr_t stack_pointer, bool was_running) {
+void world_park(struct thread *self, uintptr_t stack_pointer, uintptr_t interrupted, bool was_running) {
     uint32_t number = atomic_load(&world_number);
     if (!(number & 1))
         return;
     self->stack_pointer = stack_pointer;
-    if (!os_on_alternate_stack(&self->alternate.lo, &self->alternate.hi))
-        self->alternate = (os_range){0, 0};
+    thread_note_stack(self, interrupted);
     atomic_store(&self->stopped_at, number);
     atomic_fetch_add(&acknowledgements, 1);
     os_wake(&acknowledgements, 1);
@@ -43,13 +42,13 @@ void world_park(struct thread *self, uintptr_t stack_pointer, bool was_running) 
 
 /* In the stopped thread, on the signal; not instrumented, since the thread sanitizer may have forgotten an ending
  * thread. */
-__attribute__((no_sanitize("thread"))) static void on_signal(uintptr_t stack_pointer) {
+__attribute__((no_sanitize("thread"))) static void on_signal(uintptr_t stack_pointer, uintptr_t interrupted) {
     struct thread *self = thread_current;
     if (self == NULL)
         return;
     switch (atomic_load(&self->state)) {
     case THREAD_RUNNING:
-        world_park(self, stack_pointer, false); /* it may sleep in the kernel */
+        world_park(self, stack_pointer, interrupted, false); /* it may sleep in the kernel */
         break;
     case THREAD_INSIDE: atomic_store(&self->stop_noted, 1); break;
     default: break; /* SAFE: cannot leave that anyway */

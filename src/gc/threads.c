@@ -92,7 +92,7 @@ static void stop_if_noted(struct thread *self) {
         return;
     atomic_store(&self->stop_noted, 0);
     OS_SPILL_REGISTERS();
-    world_park(self, os_stack_pointer(), true);
+    world_park(self, os_stack_pointer(), 0, true);
     OS_KEEP_FRAME();
 }
 
@@ -213,9 +213,25 @@ void runtime_make(void) {
         pthread_once(&made, runtime_make_once);
 }
 
+/* A stack that overflows while the thread is INSIDE is the end of the program: the structures are as they are. So who is
+ * near its end does not get in, but panics. Collecting takes some 5 KiB, tracing and dynamic linking included. */
+#define RESERVE_BYTES ((uintptr_t)16 << 10)
+
+static uintptr_t reserve_of(os_stack stack) {
+    return (stack.hi - stack.lo) / 4 < RESERVE_BYTES ? (stack.hi - stack.lo) / 4 : RESERVE_BYTES;
+}
+
+static BW__COLD void check_stack(struct thread *self) {
+    self->stack.lo = os_stack_now(self->stack).lo;
+    self->reserve = reserve_of(self->stack);
+    if ((uintptr_t)__builtin_frame_address(0) - self->stack.lo < self->reserve)
+        os_stack_overflow();
+}
+
 /* The calling thread takes a record for its own; it is SAFE. */
 static void adopt(struct thread *self) {
     self->stack = os_current_stack();
+    self->reserve = reserve_of(self->stack);
     self->thread_pointer = os_thread_pointer();
     self->id = os_thread_id();
     thread_current = self;
@@ -316,6 +332,8 @@ struct thread *thread_enter(void) {
     } else {
         if (atomic_load_explicit(&self->state, memory_order_relaxed) == THREAD_INSIDE)
             refuse_in_handler();
+        if (__builtin_expect((uintptr_t)__builtin_frame_address(0) - self->stack.lo < self->reserve, 0))
+            check_stack(self);
         if (self->internal)
             thread_safe_end(self);
         else if (atomic_load_explicit(&self->state, memory_order_relaxed) == THREAD_SAFE) {
@@ -402,8 +420,7 @@ __attribute__((noinline)) void bw__blocking_enter(void) {
     blocking_done = false;
     bw__runs = empty_runs;
     self->stack_pointer = to;
-    if (!os_on_alternate_stack(&self->alternate.lo, &self->alternate.hi))
-        self->alternate = (os_range){0, 0};
+    thread_note_stack(self, 0);
     atomic_store(&self->state, THREAD_SAFE);
 }
 
@@ -527,8 +544,7 @@ static bool hook_wait_begin(uintptr_t stack_pointer) {
         return false;
     bw__runs = empty_runs;
     self->stack_pointer = stack_pointer;
-    if (!os_on_alternate_stack(&self->alternate.lo, &self->alternate.hi))
-        self->alternate = (os_range){0, 0};
+    thread_note_stack(self, 0);
     atomic_store(&self->state, THREAD_SAFE);
     return true;
 }

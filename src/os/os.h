@@ -169,7 +169,9 @@ int os_goroutine(void);
 void os_goroutine_made(uintptr_t by, int maker);
 /* "goroutine N [state]:" and the calling thread's stack, as Go prints it. */
 void os_stack_print(int fd, const char *state);
-os_stack os_current_stack(void);   /* the calling thread's; {0, 0} if the system cannot say */
+os_stack os_current_stack(void); /* the calling thread's; {0, 0} if the system cannot say */
+/* The same stack: of the main thread's the kernel asks the limit at every growth, and it may have been changed. */
+os_stack os_stack_now(os_stack stack);
 uintptr_t os_thread_pointer(void); /* where thread-local storage hangs from */
 pid_t os_thread_id(void);
 /* Is the thread that had this thread pointer and this id still there? True where the system cannot say. */
@@ -183,9 +185,10 @@ void os_thread_local_blocks(const struct os_modules *modules, uintptr_t thread_p
                             void (*visit)(void *context, uintptr_t lo, uintptr_t hi), void *context);
 
 /* --- signals (os_signal.c) --- */
-/* Chooses the signal that stops threads, installs `handler`, once. The handler gets the address below which nothing of
- * the interrupted code lives. */
-void os_stop_signal_install(void (*handler)(uintptr_t stack_pointer), int wanted);
+/* Chooses the signal that stops threads, installs `handler`, once. It runs on the thread's alternate signal stack if
+ * there is one, and gets the address below which nothing of the interrupted code lives on the stack that the handler
+ * runs on, its registers among that, and the stack pointer of the interrupted code. */
+void os_stop_signal_install(void (*handler)(uintptr_t stack_pointer, uintptr_t interrupted), int wanted);
 int os_stop_signal(void);          /* 0 before the install */
 void os_stop_signal_unblock(void); /* in the calling thread */
 bool os_stop_signal_send(pid_t thread);
@@ -213,6 +216,8 @@ struct os_fault {
     uintptr_t address, pc, stack_pointer;
 };
 extern __thread struct os_fault os_fault __attribute__((tls_model("initial-exec")));
+/* The calling function panics as if its stack were full; it is RUNNING. */
+void os_stack_overflow(void) __attribute__((noreturn, cold, noinline));
 /* Go's message for a stack overflow, and the end; after os_end_begin. */
 void os_fault_end_of_stack(void) __attribute__((noreturn, cold));
 /* Gives the calling thread this memory as its alternate signal stack, unless it has one. */

@@ -14,9 +14,23 @@
 #include <sys/syscall.h>
 #include <ucontext.h>
 #include <unistd.h>
+#if __has_include(<valgrind/memcheck.h>)
+#include <valgrind/memcheck.h>
+#endif
+
+#if defined(__x86_64__)
+#define CONTEXT_PC(context) ((uintptr_t)(context)->uc_mcontext.gregs[REG_RIP])
+#define CONTEXT_SP(context) ((uintptr_t)(context)->uc_mcontext.gregs[REG_RSP])
+#elif defined(__aarch64__)
+#define CONTEXT_PC(context) ((uintptr_t)(context)->uc_mcontext.pc)
+#define CONTEXT_SP(context) ((uintptr_t)(context)->uc_mcontext.sp)
+#endif
+
+#define RED_ZONE 128u        /* what a function that calls nothing may use below its stack pointer */
+#define VALGRIND_FRAME 8192u /* as large as the frames of most functions */
 
 static _Atomic int stop_signal;
-static void (*stop_handler)(uintptr_t stack_pointer);
+static void (*stop_handler)(uintptr_t stack_pointer, uintptr_t interrupted);
 
 /* Not instrumented: the thread sanitizer may be in the middle of its work for this thread, or know it no more. */
 __attribute__((no_sanitize("thread"))) static void on_stop_signal(int number, siginfo_t *info, void *context) {
@@ -25,11 +39,17 @@ __attribute__((no_sanitize("thread"))) static void on_stop_signal(int number, si
         return;
     int saved = errno;
     /* The kernel wrote the interrupted registers, all of them, into the frame above this function's. */
-    stop_handler((uintptr_t)__builtin_frame_address(0));
+    uintptr_t interrupted = CONTEXT_SP((const ucontext_t *)context);
+    stop_handler((uintptr_t)__builtin_frame_address(0), interrupted);
+#ifdef VALGRIND_MAKE_MEM_UNDEFINED
+    /* Back on the thread's stack, valgrind takes the first large change of the stack pointer for the change of stacks
+     * that it did not see, and does not note that there is a new frame (VG_(unknown_SP_update)). */
+    VALGRIND_MAKE_MEM_UNDEFINED(interrupted - RED_ZONE - VALGRIND_FRAME, VALGRIND_FRAME);
+#endif
     errno = saved;
 }
 
-void os_stop_signal_install(void (*handler)(uintptr_t stack_pointer), int wanted) {
+void os_stop_signal_install(void (*handler)(uintptr_t stack_pointer, uintptr_t interrupted), int wanted) {
     if (atomic_load(&stop_signal) != 0)
         return;
     stop_handler = handler;
@@ -44,7 +64,8 @@ void os_stop_signal_install(void (*handler)(uintptr_t stack_pointer), int wanted
     }
     struct sigaction action = {0};
     action.sa_sigaction = on_stop_signal;
-    action.sa_flags = SA_SIGINFO | SA_RESTART;
+    /* On the alternate stack: the interrupted one may have no room for the registers, which are kilobytes. */
+    action.sa_flags = SA_SIGINFO | SA_RESTART | SA_ONSTACK;
     sigfillset(&action.sa_mask); /* a stopped thread runs nothing */
     if (os_sigaction_stop(chosen, &action) != 0)
         os_fatal("burrow: signal %d cannot be used to stop threads; set BURROWDEBUG=stopsignal=N to another", chosen);
@@ -118,14 +139,10 @@ static struct {
 static const int fault_signals[3] = {SIGSEGV, SIGBUS, SIGFPE};
 
 #define NIL_BYTES 4096u /* addresses below are a null pointer's, or those of the members of what it should refer to */
-#define RED_ZONE 128u   /* what a function that calls nothing may use below its stack pointer */
 
 /* Where the thread goes on. The registers hold what it needs: the stack pointer and the address of the fault. */
 void os_fault_entry(void);
 #if defined(__x86_64__)
-#define CONTEXT_PC(context) ((uintptr_t)(context)->uc_mcontext.gregs[REG_RIP])
-#define CONTEXT_SP(context) ((uintptr_t)(context)->uc_mcontext.gregs[REG_RSP])
-
 static void context_enter(ucontext_t *context, uintptr_t stack_pointer) {
     greg_t *registers = context->uc_mcontext.gregs;
     registers[REG_R10] = registers[REG_RSP];
@@ -161,6 +178,18 @@ __asm__(".text\n"
         "ud2\n"
         ".cfi_endproc\n"
         ".size os_fault_entry, . - os_fault_entry\n");
+
+__asm__(".text\n"
+        ".p2align 4\n"
+        ".globl os_stack_overflow_on\n"
+        ".hidden os_stack_overflow_on\n"
+        ".type os_stack_overflow_on, @function\n"
+        "os_stack_overflow_on:\n"
+        "movq (%rsp), %r11\n"
+        "leaq 8(%rsp), %r10\n"
+        "movq %rdi, %rsp\n"
+        "jmp os_fault_entry\n"
+        ".size os_stack_overflow_on, . - os_stack_overflow_on\n");
 
 /* Was the divisor of the instruction that raised SIGFPE zero? If not, the quotient does not fit: the smallest number
  * divided by -1. Intel's manual, volume 2, chapter 2: prefixes, opcode F6 or F7, ModRM, SIB, displacement. */
@@ -212,9 +241,6 @@ static bool divisor_is_zero(const ucontext_t *context) {
     return bytes == 8 ? value == 0 : (value & (((uint64_t)1 << bytes * 8) - 1)) == 0;
 }
 #elif defined(__aarch64__)
-#define CONTEXT_PC(context) ((uintptr_t)(context)->uc_mcontext.pc)
-#define CONTEXT_SP(context) ((uintptr_t)(context)->uc_mcontext.sp)
-
 static void context_enter(ucontext_t *context, uintptr_t stack_pointer) {
     context->uc_mcontext.regs[16] = context->uc_mcontext.sp;
     context->uc_mcontext.regs[17] =
@@ -245,30 +271,49 @@ __asm__(".text\n"
         ".cfi_endproc\n"
         ".size os_fault_entry, . - os_fault_entry\n");
 
+__asm__(".text\n"
+        ".p2align 4\n"
+        ".globl os_stack_overflow_on\n"
+        ".hidden os_stack_overflow_on\n"
+        ".type os_stack_overflow_on, %function\n"
+        "os_stack_overflow_on:\n"
+        "mov x17, x30\n"
+        "mov x16, sp\n"
+        "mov sp, x0\n"
+        "b os_fault_entry\n"
+        ".size os_stack_overflow_on, . - os_stack_overflow_on\n");
+
 static bool divisor_is_zero(const ucontext_t *context) {
     (void)context; /* integer division does not fault */
     return true;
 }
 #endif
 
-/* Is it one of the accesses by which a thread's stack overflows? `at`: the stack pointer. A frame may be large, so that
- * they are not next to one another. Of the main thread the kernel asks the limit at every growth, and it may have been
- * changed. */
+#define NEAR_BYTES ((uintptr_t)64 << 10)
+
 extern void *__libc_stack_end __attribute__((weak));
-static bool is_stack_overflow(uintptr_t address, uintptr_t at) {
-    const uintptr_t near = 64 << 10, guard = 1 << 20;
-    os_stack stack = fault_hooks->stack(at);
-    if (stack.hi == 0 || at >= stack.hi || address >= stack.hi)
-        return false;
+os_stack os_stack_now(os_stack stack) {
     struct rlimit limit;
-    bool moved = false;
     uintptr_t main_stack = &__libc_stack_end ? (uintptr_t)__libc_stack_end : 0;
-    if (main_stack >= stack.lo && main_stack < stack.hi && getrlimit(RLIMIT_STACK, &limit) == 0 &&
-        limit.rlim_cur < stack.hi) {
-        moved = stack.hi - limit.rlim_cur > stack.lo + near || stack.hi - limit.rlim_cur + near < stack.lo;
-        if (moved)
-            stack.lo = stack.hi - limit.rlim_cur;
-    }
+    if (main_stack < stack.lo || main_stack >= stack.hi || getrlimit(RLIMIT_STACK, &limit) != 0 ||
+        limit.rlim_cur >= stack.hi)
+        return stack;
+    /* glibc counts in other pages than the kernel does: nearly the same is the same. */
+    uintptr_t lo = stack.hi - limit.rlim_cur;
+    if (lo > stack.lo + NEAR_BYTES || lo + NEAR_BYTES < stack.lo)
+        stack.lo = lo;
+    return stack;
+}
+
+/* Is it one of the accesses by which a thread's stack overflows? `at`: the stack pointer. A frame may be large, so that
+ * they are not next to one another. */
+static bool is_stack_overflow(uintptr_t address, uintptr_t at) {
+    const uintptr_t near = NEAR_BYTES, guard = 1 << 20;
+    os_stack before = fault_hooks->stack(at);
+    if (before.hi == 0 || at >= before.hi || address >= before.hi)
+        return false;
+    os_stack stack = os_stack_now(before);
+    bool moved = stack.lo != before.lo;
     if (address < stack.lo - guard || address >= stack.lo + near)
         return false;
     return at < stack.lo + guard && (moved || address < stack.lo + near);
@@ -316,6 +361,16 @@ void os_fault_raise(void) {
     os_panic("%s", what);
 }
 
+void os_stack_overflow_on(uintptr_t stack_pointer) __attribute__((noreturn));
+void os_stack_overflow(void) {
+    uintptr_t at = (uintptr_t)__builtin_frame_address(0);
+    os_fault = (struct os_fault){OS_PANIC_STACK, 0, 0, 0, 0, at};
+    os_stack spare = fault_hooks->spare_stack(at);
+    if (spare.hi == 0)
+        os_fatal("runtime: out of memory: cannot make a stack to panic on");
+    os_stack_overflow_on(spare.hi & ~(uintptr_t)15);
+}
+
 /* Has the thread panic once the handler returns. False: it cannot. */
 static bool panic_after(enum os_panic_kind kind, int number, const siginfo_t *info, ucontext_t *context) {
     uintptr_t at = CONTEXT_SP(context);
@@ -343,19 +398,21 @@ static void on_fault(int number, siginfo_t *info, void *context) {
     void (*handler)(int) = fault_before[which].handler;
     bool handled = action || (handler != SIG_DFL && handler != SIG_IGN);
     enum os_panic_kind kind = OS_PANIC_KINDS;
-    if (info->si_code > 0 && fault_hooks && !os_is_ending() && fault_hooks->may_panic()) {
-        if (which < 2 && explained((uintptr_t)info->si_addr))
+    bool may_panic = fault_hooks && fault_hooks->may_panic();
+    if (info->si_code > 0 && fault_hooks && !os_is_ending()) {
+        if (may_panic && which < 2 && explained((uintptr_t)info->si_addr))
             kind = OS_PANIC_ADDRESS;
         else if (!handled)
             kind = kind_of_fault(number, info, context);
     }
-    if (kind != OS_PANIC_KINDS && panic_after(kind, number, info, context)) {
+    if (may_panic && kind != OS_PANIC_KINDS && panic_after(kind, number, info, context)) {
         errno = saved;
         return;
     }
     if (kind == OS_PANIC_STACK) {
         os_end_begin();
-        os_print(2, "fatal error: stack overflow, while panicking for one\n");
+        os_print(2, may_panic ? "fatal error: stack overflow, while panicking for one\n"
+                              : "fatal error: stack overflow, within the library\n");
         _exit(2);
     }
     errno = saved;

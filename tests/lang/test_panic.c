@@ -1382,6 +1382,46 @@ static void overflow_with_limit(void) {
     assert_runtime_error(bw_protect(deep, 0), "runtime error: stack overflow");
 }
 
+// The stack is full first where the library needs it: in every frame there is a collection, which is deeper than that.
+static WRONG int deep_in_library(uint64_t number) {
+    item *own = bw_new(item);
+    own->value = number;
+    bw_gc();
+    if (atomic_fetch_add(&frames_made, 1) < 0)
+        return 0;
+    int below = deep_in_library(number + 1);
+    return below + (int)own->value;
+}
+static void *overflow_in_library(void *argument) {
+    for (int i = 0; i < 3; i++) {
+        item *list = make_list(30);
+        assert_runtime_error(bw_protect(deep_in_library, 0), "runtime error: stack overflow");
+        check_list(list, 30);
+    }
+    assert_quiet();
+    return argument;
+}
+static void overflows_in_library(void) {
+    pthread_attr_t attributes;
+    CHECK(pthread_attr_init(&attributes) == 0);
+    for (size_t bytes = 64 << 10; bytes <= 80 << 10; bytes += 4096) {
+        pthread_t thread;
+        CHECK(pthread_attr_setstacksize(&attributes, bytes) == 0);
+        CHECK(pthread_create(&thread, &attributes, overflow_in_library, NULL) == 0);
+        CHECK(pthread_join(thread, NULL) == 0);
+    }
+}
+
+// A limit that is lowered after the library looked is noticed too late.
+static void overflow_in_library_with_limit(void) {
+    bw_gc();
+    struct rlimit limit;
+    CHECK(getrlimit(RLIMIT_STACK, &limit) == 0);
+    limit.rlim_cur = 256 << 10;
+    CHECK(setrlimit(RLIMIT_STACK, &limit) == 0);
+    CHECK(deep_in_library(0) == 0);
+}
+
 // What runs on the spare stack overflows that, too.
 static void overflow_again(void) {
     CHECK(deep(0) == 0);
@@ -1413,6 +1453,8 @@ static void test_overflows(void **state) {
         return;
     assert_succeeded("overflows", settings, NULL);
     assert_succeeded("overflow with limit", settings, NULL);
+    assert_succeeded("overflows in library", settings, NULL);
+    assert_outcome("overflow in library with limit", 2, "", "fatal error: stack overflow, within the library\n");
     assert_succeeded("own alternate stack", settings, NULL);
     assert_outcome("overflow twice", 2, "", "fatal error: stack overflow, while panicking for one\n");
 }
@@ -1468,6 +1510,8 @@ int main(int argc, char **argv) {
 #endif
         {"overflows", overflows},
         {"overflow with limit", overflow_with_limit},
+        {"overflows in library", overflows_in_library},
+        {"overflow in library with limit", overflow_in_library_with_limit},
         {"overflow twice", overflow_twice},
         {"own alternate stack", own_alternate_stack},
     };
