@@ -135,6 +135,62 @@ BW_API void bw__map_iter_end(bw__map_iter *iter);
 BW__MAP_BY_WAY(void *, find, const struct bw__map *)
 BW__MAP_BY_WAY(void *, assign, struct bw__map *)
 BW__MAP_BY_WAY(void, delete, struct bw__map *)
+
+#if defined(__SSE2__)
+/* The first part of every struct bw__map. */
+struct bw__map_head {
+    const void *type;
+    ptrdiff_t used;
+    uint64_t seed;
+    const uintptr_t *directory;
+    uintptr_t single;
+    uint8_t shift, way, writing;
+};
+/* A search in the caller's code, for small keys and values of `bytes` each: it ends at the key's first group, as most
+ * do, or calls for the rest. What the numbers mean: src/lang/map.h, hash.h. */
+BW__MAP_INLINE void *bw__map_look_word(const struct bw__map *map, uint64_t key, const void *at, size_t bytes, int way) {
+    typedef char tags __attribute__((vector_size(16)));
+    typedef long long words __attribute__((vector_size(16)));
+    const struct bw__map_head *head = (const struct bw__map_head *)map;
+    if (BW__UNLIKELY(head == NULL) || BW__UNLIKELY(*(const volatile uint8_t *)&head->writing != 0))
+        return bw__map_find_by(map, at, way);
+    __extension__ typedef unsigned __int128 double_word;
+    double_word product = (double_word)(key ^ head->seed) * 0x9e3779b97f4a7c15u;
+    uint64_t hash = ((uint64_t)product ^ (uint64_t)(product >> 64)) * 0xd6e8feb86659fd93u;
+    uintptr_t entry = head->directory[hash >> 1 >> head->shift];
+    unsigned code = entry & 63, groups = 2 * code + (code == 0 ? 1u : code == 63 ? 16u : 0u);
+    char *group = (char *)(entry & ~(uintptr_t)63) + ((hash >> 16 & 0xffffffffu) * groups >> 32) * (16 * bytes);
+    __builtin_prefetch(group + 64);
+    uint64_t control;
+    __builtin_memcpy(&control, group, sizeof control);
+    tags present = (tags)(words){(long long)control, 0};
+    char tag = (char)(hash | 0x80);
+    for (unsigned bits = (unsigned)__builtin_ia32_pmovmskb128((tags)(present == tag)) & 0xff; bits; bits &= bits - 1) {
+        char *slot = group + 8 + (unsigned)__builtin_ctz(bits) * (2 * bytes);
+        if (BW__LIKELY(__builtin_memcmp(slot, at, bytes) == 0))
+            return slot + bytes;
+    }
+    if (BW__LIKELY((control >> 56 >> ((hash >> 8 & 0xff) * 7 >> 8) & 1) == 0))
+        return NULL;
+    return bw__map_find_by(map, at, way);
+}
+BW__MAP_INLINE void *bw__map_look_by(const struct bw__map *map, const void *key, int way) {
+    uint64_t word;
+    uint32_t half;
+    switch (way) {
+    case BW__KEY_4 | BW__KEY_SMALL:
+        __builtin_memcpy(&half, key, sizeof half);
+        return bw__map_look_word(map, half, key, sizeof half, way);
+    case BW__KEY_8 | BW__KEY_SMALL:
+        __builtin_memcpy(&word, key, sizeof word);
+        return bw__map_look_word(map, word, key, sizeof word, way);
+    default: return bw__map_find_by(map, key, way);
+    }
+}
+#else
+#define bw__map_look_by(map, key, way) bw__map_find_by(map, key, way)
+#endif
+
 BW__MAP_INLINE bool bw__map_copy(void *value, const void *found, size_t size) {
     if (found)
         __builtin_memcpy(value, found, size);
@@ -184,7 +240,7 @@ BW__END
         __typeof__(m) map_ = (m);                                                                                      \
         BW__KEY_OF(m) key_ = (k);                                                                                      \
         BW__VALUE_OF(m) value_;                                                                                        \
-        bw__map_copy(&value_, bw__map_find_by(map_.bw__map, &key_, BW__KEY_WAY(key_, *map_.bw__value)),                \
+        bw__map_copy(&value_, bw__map_look_by(map_.bw__map, &key_, BW__KEY_WAY(key_, *map_.bw__value)),                \
                      sizeof value_);                                                                                   \
         value_;                                                                                                        \
     })
@@ -196,7 +252,7 @@ BW__END
         __typeof__(m) map_ = (m);                                                                                      \
         BW__KEY_OF(m) key_ = (k);                                                                                      \
         BW__VALUE_OF(m) *at_ = (v);                                                                                    \
-        bw__map_copy(at_, bw__map_find_by(map_.bw__map, &key_, BW__KEY_WAY(key_, *map_.bw__value)), sizeof *at_);      \
+        bw__map_copy(at_, bw__map_look_by(map_.bw__map, &key_, BW__KEY_WAY(key_, *map_.bw__value)), sizeof *at_);      \
     })
 
 /* bool bw_has(m, k): is there a value of k? */
@@ -205,7 +261,7 @@ BW__END
     ({                                                                                                                 \
         __typeof__(m) map_ = (m);                                                                                      \
         BW__KEY_OF(m) key_ = (k);                                                                                      \
-        bw__map_find_by(map_.bw__map, &key_, BW__KEY_WAY(key_, *map_.bw__value)) != NULL;                              \
+        bw__map_look_by(map_.bw__map, &key_, BW__KEY_WAY(key_, *map_.bw__value)) != NULL;                              \
     })
 
 /* Removes the entry of k, if there is one. bw_map_clear(m) removes all. */

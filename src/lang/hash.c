@@ -3,6 +3,10 @@
 
 #include "../os/os.h"
 
+uint64_t hash_many_bytes(const void *bytes, size_t length, uint64_t seed) {
+    return XXH3_64bits_withSeed(bytes, length, seed);
+}
+
 uint64_t hash_random(void) {
     static __thread uint64_t state __attribute__((tls_model("initial-exec")));
     if (__builtin_expect(state == 0, 0))

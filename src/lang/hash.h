@@ -17,7 +17,11 @@ static inline uint64_t hash_word(uint64_t word, uint64_t seed) {
     return ((uint64_t)product ^ (uint64_t)(product >> 64)) * 0xd6e8feb86659fd93u;
 }
 
+uint64_t hash_many_bytes(const void *bytes, size_t length, uint64_t seed);
+/* Most keys are short: what is left of XXH3 here needs few registers. */
 static inline uint64_t hash_bytes(const void *bytes, size_t length, uint64_t seed) {
+    if (__builtin_expect(length > 32, 0))
+        return hash_many_bytes(bytes, length, seed);
     return XXH3_64bits_withSeed(bytes, length, seed);
 }
 

@@ -84,6 +84,17 @@ struct bw__map {
     uint32_t clears;
 };
 
+#if defined(__SSE2__)
+/* The inline search of the public header goes by the same places and sizes, and by hash_word, home_of, groups_of, tag_of
+ * and class_of. */
+#define SAME_PLACE(member)                                                                                             \
+    _Static_assert(offsetof(struct bw__map, member) == offsetof(struct bw__map_head, member), #member)
+SAME_PLACE(seed);
+SAME_PLACE(directory);
+SAME_PLACE(shift);
+SAME_PLACE(writing);
+#endif
+
 struct table_word {
     uint16_t used, budget;
     uint8_t depth, step;
@@ -350,7 +361,9 @@ INLINE struct found search(const struct bw__map *map, struct probe probe, const 
         if (found.slot)
             return found;
         uint64_t hash = probe.hash;
-        __asm__("" : "+r"(hash)); /* what follows is computed here, not before the search that mostly ends above */
+        __asm__ volatile(
+            ""
+            : "+r"(hash)); /* what follows is computed here, not before the search that mostly ends above */
         if (__builtin_expect((control & overflow_bit(hash)) == 0, 1))
             return found;
         /* Keys of this class went on from here. */

@@ -14,8 +14,10 @@
 #include <sys/syscall.h>
 #include <ucontext.h>
 #include <unistd.h>
-#if __has_include(<valgrind/memcheck.h>)
-#include <valgrind/memcheck.h>
+#if __has_include(<valgrind/valgrind.h>)
+#include <valgrind/valgrind.h>
+#else
+#define RUNNING_ON_VALGRIND 0
 #endif
 
 #if defined(__x86_64__)
@@ -25,9 +27,6 @@
 #define CONTEXT_PC(context) ((uintptr_t)(context)->uc_mcontext.pc)
 #define CONTEXT_SP(context) ((uintptr_t)(context)->uc_mcontext.sp)
 #endif
-
-#define RED_ZONE 128u        /* what a function that calls nothing may use below its stack pointer */
-#define VALGRIND_FRAME 8192u /* as large as the frames of most functions */
 
 static _Atomic int stop_signal;
 static void (*stop_handler)(uintptr_t stack_pointer, uintptr_t interrupted);
@@ -39,13 +38,7 @@ __attribute__((no_sanitize("thread"))) static void on_stop_signal(int number, si
         return;
     int saved = errno;
     /* The kernel wrote the interrupted registers, all of them, into the frame above this function's. */
-    uintptr_t interrupted = CONTEXT_SP((const ucontext_t *)context);
-    stop_handler((uintptr_t)__builtin_frame_address(0), interrupted);
-#ifdef VALGRIND_MAKE_MEM_UNDEFINED
-    /* Back on the thread's stack, valgrind takes the first large change of the stack pointer for the change of stacks
-     * that it did not see, and does not note that there is a new frame (VG_(unknown_SP_update)). */
-    VALGRIND_MAKE_MEM_UNDEFINED(interrupted - RED_ZONE - VALGRIND_FRAME, VALGRIND_FRAME);
-#endif
+    stop_handler((uintptr_t)__builtin_frame_address(0), CONTEXT_SP((const ucontext_t *)context));
     errno = saved;
 }
 
@@ -64,8 +57,10 @@ void os_stop_signal_install(void (*handler)(uintptr_t stack_pointer, uintptr_t i
     }
     struct sigaction action = {0};
     action.sa_sigaction = on_stop_signal;
-    /* On the alternate stack: the interrupted one may have no room for the registers, which are kilobytes. */
-    action.sa_flags = SA_SIGINFO | SA_RESTART | SA_ONSTACK;
+    /* On the alternate stack: the interrupted one may have no room for the registers, which are kilobytes. Valgrind does
+     * not see that the thread is on another stack, takes the next large change of the stack pointer for that, and then
+     * does not know of the frame that was begun there (its VG_(unknown_SP_update)). */
+    action.sa_flags = SA_SIGINFO | SA_RESTART | (RUNNING_ON_VALGRIND ? 0 : SA_ONSTACK);
     sigfillset(&action.sa_mask); /* a stopped thread runs nothing */
     if (os_sigaction_stop(chosen, &action) != 0)
         os_fatal("burrow: signal %d cannot be used to stop threads; set BURROWDEBUG=stopsignal=N to another", chosen);
@@ -138,6 +133,7 @@ static struct {
 } fault_before[3];
 static const int fault_signals[3] = {SIGSEGV, SIGBUS, SIGFPE};
 
+#define RED_ZONE 128u   /* what a function that calls nothing may use below its stack pointer */
 #define NIL_BYTES 4096u /* addresses below are a null pointer's, or those of the members of what it should refer to */
 
 /* Where the thread goes on. The registers hold what it needs: the stack pointer and the address of the fault. */
