@@ -39,6 +39,8 @@
 #include <burrow/string.h>
 #include <burrow/panic.h>
 #include <burrow/print.h>
+#include <burrow/goroutine.h>
+#include <burrow/chan.h>
 
 #ifdef BURROW_SHORT_NAMES
 #include <burrow/short_names.h>

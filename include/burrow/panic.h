@@ -98,6 +98,10 @@ struct bw__flow {
     bw__defer *defers;
     bw__try *tries;
     bw__panicking *panics;
+    /* What bw_protect returned last: panicking with just that again is Go's re-panic. The address is kept in a form in
+     * which it keeps nothing alive. */
+    const bw_type *returned;
+    uintptr_t hidden;
 };
 
 BW__BEGIN

@@ -15,6 +15,9 @@
 
 enum thread_state { THREAD_RUNNING, THREAD_INSIDE, THREAD_SAFE };
 
+struct goroutine;
+struct worker;
+
 struct thread {
     struct cache *cache;
     _Atomic uint32_t state;      /* enum thread_state; written by the thread alone */
@@ -27,16 +30,19 @@ struct thread {
     bool blocking;           /* SAFE within bw_blocking, not within the library */
     uintptr_t saved[64];     /* SAFE in bw_blocking: the registers, from a frame that is gone */
     os_stack stack;
-    uintptr_t reserve;     /* the lowest part of the stack, where nobody becomes INSIDE */
-    os_range alternate;    /* the alternate signal stack it was stopped on; {0, 0}: on none */
-    uintptr_t interrupted; /* there: the stack pointer of the code that the stop interrupted; 0: not known */
-    struct {               /* made at need, and kept for the next thread that has this record */
-        void *alternate;   /* its alternate signal stack, unless it has one of its own; NULL: none yet */
-        os_range spare;    /* what it panics on when its stack is full; its lowest page faults. {0, 0}: none yet */
+    uintptr_t reserve;                /* the lowest part of the stack, where nobody becomes INSIDE */
+    os_range alternate;               /* the alternate signal stack it was stopped on; {0, 0}: on none */
+    uintptr_t interrupted;            /* there: the stack pointer of the code that the stop interrupted; 0: not known */
+    struct {                          /* made at need, and kept for the next thread that has this record */
+        void *alternate;              /* its alternate signal stack, unless it has one of its own; NULL: none yet */
+        struct goroutine *stands_for; /* a record that stands for the thread where goroutines wait; NULL: none yet */
+        os_range spare; /* what it panics on when its stack is full; its lowest page faults. {0, 0}: none yet */
     } stacks;
-    uintptr_t overflowed_at; /* on the spare stack: the stack pointer where its own was full; 0: it is not there */
-    uintptr_t maker_pc;      /* where pthread_create was called for it */
-    int maker;               /* by the thread of this number */
+    uintptr_t overflowed_at;     /* on the spare stack: the stack pointer where its own was full; 0: it is not there */
+    struct goroutine *goroutine; /* that it runs, or stands for it; NULL: it never asked (floor 3) */
+    struct worker *worker;       /* NULL: it runs no goroutines */
+    uintptr_t maker_pc;          /* where pthread_create was called for it */
+    int maker;                   /* by the thread of this number */
     uintptr_t thread_pointer;
     pid_t id;
     void *argument; /* between pthread_create and the new thread's first step: what it was given */
@@ -73,6 +79,8 @@ void thread_copy_words(uintptr_t *to, uintptr_t from, uintptr_t end);
 void threads_results(uintptr_t *lo, uintptr_t *hi);
 void threads_reap(void); /* records of threads that ended without telling; INSIDE, with the gc lock, the world runs */
 void threads_each(void (*visit)(struct thread *, void *), void *context); /* while the world is stopped */
+/* From here on it is on that stack. */
+void thread_set_stack(struct thread *self, os_stack stack);
 void runtime_make(void); /* makes everything once; any thread, any number of calls */
 /* The calling thread panics: may what it deferred run, and the panic be recovered? Not in a signal handler, nor INSIDE.
  * Ends bw_blocking. */
@@ -208,6 +216,13 @@ struct knobs {
 };
 extern struct knobs knobs;
 void knobs_read(void);
+
+/* --- told by the floors above, where they are linked --- */
+struct gc_stack_hooks {
+    void (*each)(void (*visit)(void *context, uintptr_t lo, uintptr_t hi), void *context); /* stacks no thread is on */
+    void (*forked)(void); /* in the child: the thread that forked is alone */
+};
+extern const struct gc_stack_hooks gc_stack_hooks __attribute__((weak));
 
 /* --- told to the floors above --- */
 struct gc_hooks {

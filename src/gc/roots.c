@@ -195,10 +195,16 @@ static void add_thread(struct thread *thread, void *argument) {
     os_thread_local_blocks(context->modules, thread->thread_pointer, add_data, context->roots);
 }
 
+static void add_parked_stack(void *roots, uintptr_t lo, uintptr_t hi) {
+    roots_add(roots, lo, hi, ROOT_STACK);
+}
+
 void roots_collect(struct roots *roots, const os_modules *modules) {
     struct context context = {roots, modules};
     roots->count = roots->stack_bytes = roots->data_bytes = 0;
     threads_each(add_thread, &context);
+    if (&gc_stack_hooks)
+        gc_stack_hooks.each(add_parked_stack, roots);
     for (size_t i = 0; i < modules->data_count; i++)
         roots_add(roots, modules->data[i].lo, modules->data[i].hi, ROOT_DATA);
     uintptr_t lo, hi;

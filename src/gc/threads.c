@@ -221,6 +221,11 @@ static uintptr_t reserve_of(os_stack stack) {
     return (stack.hi - stack.lo) / 4 < RESERVE_BYTES ? (stack.hi - stack.lo) / 4 : RESERVE_BYTES;
 }
 
+void thread_set_stack(struct thread *self, os_stack stack) {
+    self->stack = stack;
+    self->reserve = reserve_of(stack);
+}
+
 static BW__COLD void check_stack(struct thread *self) {
     self->stack.lo = os_stack_now(self->stack).lo;
     self->reserve = reserve_of(self->stack);
@@ -230,8 +235,7 @@ static BW__COLD void check_stack(struct thread *self) {
 
 /* The calling thread takes a record for its own; it is SAFE. */
 static void adopt(struct thread *self) {
-    self->stack = os_current_stack();
-    self->reserve = reserve_of(self->stack);
+    thread_set_stack(self, os_current_stack());
     self->thread_pointer = os_thread_pointer();
     self->id = os_thread_id();
     thread_current = self;
@@ -649,6 +653,8 @@ static void hook_fork_child(void) {
     mark_forget_helpers();
     specials_forget_threads();
     background_forget_thread();
+    if (&gc_stack_hooks)
+        gc_stack_hooks.forked();
     hook_fork_parent();
 }
 

@@ -19,6 +19,7 @@ struct type_info {
     const bw_type *pointer, *slice; /* made of it */
     struct layout *single, *boxed;
     struct layout *arrays[BW__CLASSES]; /* [0]: large */
+    struct layout **rings;              /* of channels: as arrays; NULL: none yet */
     struct map_type *map;               /* map_table.c */
     const struct error_methods *errors; /* error.c */
     struct type_info *next;             /* in the table */
@@ -37,6 +38,7 @@ const bw_type *type_slice_of(const bw_type *element);
 /* Zeroed memory for a string's bytes: never searched, counted as a slice, by make. NULL for none. */
 char *string_memory(size_t bytes);
 void *typed_array(bw__site *site, size_t bytes);         /* an array's site; bytes are in range */
+void *typed_ring(const bw_type *type, size_t bytes);     /* an array in a channel */
 void *typed_memory(struct layout *layout, size_t bytes); /* an object of a layout of one's own */
 void typed_free(void *object);                           /* at once; nobody has a pointer to it */
 struct layout *typed_single_layout(const bw_type *type); /* INSIDE */

@@ -22,15 +22,6 @@
 #include <string.h>
 #include <unistd.h>
 
-__thread struct bw__flow bw__flow __attribute__((tls_model("initial-exec")));
-
-/* What bw_protect returned last: panicking with just that again is Go's re-panic. The address is kept in a form in
- * which it keeps nothing alive. */
-static __thread struct {
-    const bw_type *type;
-    uintptr_t hidden;
-} returned __attribute__((tls_model("initial-exec")));
-
 /* --- runtime errors --- */
 
 typedef struct runtime_error {
@@ -252,11 +243,12 @@ static void run_defers(const bw__defer *until) {
 static void __attribute__((noreturn)) panic(enum os_panic_kind kind, bw_any value, bool may_recover) {
     bw__panicking p = {.value = value, .link = bw__flow.panics, .kind = (int)kind}, before;
     bw__try *try = bw__flow.tries;
-    if (returned.type != NULL && returned.type == value.type && ~returned.hidden == (uintptr_t)value.bw__data.pointer) {
+    if (bw__flow.returned != NULL && bw__flow.returned == value.type &&
+        ~bw__flow.hidden == (uintptr_t)value.bw__data.pointer) {
         before = (bw__panicking){.value = value, .link = p.link, .recovered = true};
         p.link = &before;
     }
-    returned.type = NULL;
+    bw__flow.returned = NULL;
     if (!may_recover)
         end(&p, false);
     bw__flow.panics = &p;
@@ -294,9 +286,9 @@ bw_any bw__protect(const bw__call *call) {
     }
     bw_recover(e) {
         value = e;
-        returned.type =
+        bw__flow.returned =
             value.type->size > sizeof value.bw__data || value.type->kind == BW_KIND_POINTER ? value.type : NULL;
-        returned.hidden = ~(uintptr_t)value.bw__data.pointer;
+        bw__flow.hidden = ~(uintptr_t)value.bw__data.pointer;
     }
     return value;
 }
@@ -312,7 +304,7 @@ static void thread_exits(void) {
 }
 
 static void thread_ended(void) {
-    bw__flow = (struct bw__flow){NULL, NULL, NULL};
+    bw__flow = (struct bw__flow){0};
 }
 
 const struct os_panic_hooks os_panic_hooks = {raise_panic, thread_exits, thread_ended};

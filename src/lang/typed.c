@@ -81,6 +81,22 @@ static struct layout *find_array(struct type_info *type, uint32_t size_class) {
     return type->arrays[size_class];
 }
 
+static struct layout *find_ring(struct type_info *type, uint32_t size_class) {
+    types_lock_acquire();
+    if (type->rings == NULL)
+        type->rings = type_memory(BW__CLASSES * sizeof *type->rings);
+    if (type->rings[size_class] == NULL) {
+        struct layout like = {.kind = KIND_CHANNEL, .by_make = true};
+        fill_scan(&like, type, true);
+        if (size_class != 0)
+            like.slot_bytes = bw__class_bytes(size_class);
+        type->rings[size_class] = made(&like);
+    }
+    struct layout *layout = type->rings[size_class];
+    types_lock_release();
+    return layout;
+}
+
 /* For bw_realloc. */
 static struct layout *layout_of_size(const struct layout *layout, size_t bytes) {
     if (layout->type == NULL || !layout->by_make || layout->kind != KIND_SLICE)
@@ -156,6 +172,14 @@ static struct type_info *element_type(bw__site *site) {
 
 void *typed_array(bw__site *site, size_t bytes) {
     return array(element_type(site), bytes);
+}
+
+void *typed_ring(const bw_type *type, size_t bytes) {
+    struct thread *self = thread_enter();
+    struct layout *layout = find_ring(type->bw__info, bytes > BW__MAX_SMALL ? 0 : bw__class_of(bytes));
+    void *object = memory_allocate(self, layout, bytes);
+    thread_leave(self);
+    return object;
 }
 
 void *bw__new_array(bw__site *site, size_t count) {

@@ -77,8 +77,10 @@ void os_unreserve(void *at, size_t bytes);
 bool os_release(void *at, size_t bytes);         /* gives the pages' memory back; they read as zero again */
 bool os_forbid(void *at, size_t bytes);          /* gives it back, and any access faults */
 bool os_allow(void *at, size_t bytes);           /* ends os_forbid */
+bool os_guard(void *at, size_t bytes);           /* any access faults; costs no mapping of its own where it can */
 void os_want_huge_pages(void *at, size_t bytes); /* a wish */
-void *os_map(size_t bytes);                      /* zeroed memory for the library's own use; NULL */
+void os_want_small_pages(void *at, size_t bytes);
+void *os_map(size_t bytes); /* zeroed memory for the library's own use; NULL */
 void os_unmap(void *at, size_t bytes);
 size_t os_resident_bytes(void); /* of this process; 0 if unknown */
 bool os_readable(uintptr_t at); /* can this address be read? */
@@ -163,8 +165,15 @@ typedef struct os_stack {
 } os_stack;
 
 /* --- stacks as text (os_stack.c) --- */
-/* The number of the calling thread in messages: the main thread is 1, others count up as they ask. */
+/* What messages say of who runs: its number (0: none yet), who made it, and the address after the call that did. */
+struct os_goroutine {
+    int number, maker;
+    uintptr_t made_by;
+};
+extern __thread struct os_goroutine os_goroutine_now __attribute__((tls_model("initial-exec")));
+/* The number in messages: the main thread is 1, others count up as they ask. */
 int os_goroutine(void);
+int os_goroutine_next(void); /* a number for a new one */
 /* Who made the calling thread: the address after the call, and the maker's number. */
 void os_goroutine_made(uintptr_t by, int maker);
 /* "goroutine N [state]:" and the calling thread's stack, as Go prints it. */
@@ -191,6 +200,8 @@ void os_thread_local_blocks(const struct os_modules *modules, uintptr_t thread_p
 void os_stop_signal_install(void (*handler)(uintptr_t stack_pointer, uintptr_t interrupted), int wanted);
 int os_stop_signal(void);          /* 0 before the install */
 void os_stop_signal_unblock(void); /* in the calling thread */
+/* In the calling thread, the signals that its own instructions raise: blocked, they would end the program. */
+void os_fault_signals_unblock(void);
 bool os_stop_signal_send(pid_t thread);
 /* True if a thread may answer the signal by returning from it: the stopper then sends it again soon. */
 #define OS_STOP_SIGNAL_MAY_MISS OS_THREAD_SANITIZER

@@ -92,6 +92,17 @@ bool os_allow(void *at, size_t bytes) {
     return !os_fail_now() && mprotect(at, bytes, PROT_READ | PROT_WRITE) == 0;
 }
 
+#ifndef MADV_GUARD_INSTALL /* Linux 6.13; not in this libc's headers yet */
+#define MADV_GUARD_INSTALL 102
+#endif
+bool os_guard(void *at, size_t bytes) {
+    return !os_fail_now() && (madvise(at, bytes, MADV_GUARD_INSTALL) == 0 || mprotect(at, bytes, PROT_NONE) == 0);
+}
+
+void os_want_small_pages(void *at, size_t bytes) {
+    madvise(at, bytes, MADV_NOHUGEPAGE);
+}
+
 void os_want_huge_pages(void *at, size_t bytes) {
     if (!os_fail_now())
         madvise(at, bytes, MADV_HUGEPAGE);

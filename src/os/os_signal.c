@@ -78,6 +78,15 @@ void os_stop_signal_unblock(void) {
     pthread_sigmask(SIG_UNBLOCK, &set, NULL);
 }
 
+void os_fault_signals_unblock(void) {
+    static const int numbers[] = {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP, SIGSYS};
+    sigset_t set;
+    sigemptyset(&set);
+    for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++)
+        sigaddset(&set, numbers[i]);
+    pthread_sigmask(SIG_UNBLOCK, &set, NULL);
+}
+
 bool os_stop_signal_send(pid_t thread) {
     int saved = errno;
     long result = syscall(SYS_tgkill, getpid(), thread, os_stop_signal());

@@ -22,20 +22,21 @@
 #define SHOWN_FRAMES ((size_t)50) /* of each end */
 
 static _Atomic int last_number = 1;
-static __thread struct {
-    int number, maker;
-    uintptr_t made_by;
-} goroutine __attribute__((tls_model("initial-exec")));
+__thread struct os_goroutine os_goroutine_now __attribute__((tls_model("initial-exec")));
 
 int os_goroutine(void) {
-    if (goroutine.number == 0)
-        goroutine.number = os_thread_id() == getpid() ? 1 : atomic_fetch_add(&last_number, 1) + 1;
-    return goroutine.number;
+    if (os_goroutine_now.number == 0)
+        os_goroutine_now.number = os_thread_id() == getpid() ? 1 : os_goroutine_next();
+    return os_goroutine_now.number;
+}
+
+int os_goroutine_next(void) {
+    return atomic_fetch_add_explicit(&last_number, 1, memory_order_relaxed) + 1;
 }
 
 void os_goroutine_made(uintptr_t by, int maker) {
-    goroutine.made_by = by;
-    goroutine.maker = maker;
+    os_goroutine_now.made_by = by;
+    os_goroutine_now.maker = maker;
 }
 
 /* --- from an address to a name --- */
@@ -277,13 +278,14 @@ void os_stack_print(int fd, const char *state) {
     struct text text = {.fd = fd};
     put(&text, "goroutine %d [%s]:\n", os_goroutine(), state);
     print_frames(&text, frames ? frames : few, (size_t)count);
-    if (goroutine.made_by) {
+    if (os_goroutine_now.made_by) {
         struct address address;
-        resolve(&address, goroutine.made_by);
+        resolve(&address, os_goroutine_now.made_by);
         struct call *call = address.count ? &address.calls[address.count - 1] : NULL;
-        put(&text, "created by %s in goroutine %d\n", call && call->function ? call->function : "?", goroutine.maker);
+        put(&text, "created by %s in goroutine %d\n", call && call->function ? call->function : "?",
+            os_goroutine_now.maker);
         print_place(&text, &address, call);
-        put(&text, " +0x%lx\n", (unsigned long)(address.start ? goroutine.made_by - address.start : 0));
+        put(&text, " +0x%lx\n", (unsigned long)(address.start ? os_goroutine_now.made_by - address.start : 0));
     }
     os_write(fd, text.bytes, text.used);
     os_lock_release(&lock);

@@ -1,0 +1,273 @@
+/* chan.c - channels.
+ *
+ * A channel is a lock, a ring of `capacity` values, and two lists of those who wait: to receive, while it is empty; to
+ * send, while it is full. A waiter's record is on its stack and says where its value is, or is to go: who comes to the
+ * other end copies directly, takes the record off the list, and makes its owner ready.
+ *
+ * Invariants, under the lock: receivers wait only if nothing is in the ring and nobody waits to send; senders wait only
+ * if the ring is full and nobody waits to receive; on a closed channel nobody waits.
+ *
+ * The lock is held until a waiter is parked (sched_park's commit), so that it cannot be made ready before. Nothing is
+ * made ready under the lock.
+ */
+#include "../sched/sched.h"
+#include "lang.h"
+
+#include <burrow/chan.h>
+#include <string.h>
+
+struct waiter {
+    struct waiter *next, *previous;
+    struct goroutine *goroutine;
+    void *value;
+    bool done; /* by the other end; not: the channel was closed */
+};
+
+struct list {
+    struct waiter *first, *last;
+};
+
+struct chan {
+    char *ring;
+    os_lock lock;
+    bool closed;
+    size_t element_bytes, count, capacity, send_at, receive_at;
+    struct list receivers, senders;
+};
+
+/* --- making --- */
+
+static struct layout *chan_layout(void) {
+    static struct layout *_Atomic layout;
+    struct layout *made = atomic_load_explicit(&layout, memory_order_acquire);
+    if (made)
+        return made;
+    struct thread *self = thread_enter();
+    types_lock_acquire();
+    made = atomic_load(&layout);
+    if (made == NULL) {
+        static const uint64_t words = 1u << (offsetof(struct chan, ring) / 8);
+        struct layout like = {
+            .kind = KIND_CHANNEL, .by_make = true, .scan = SCAN_BITS, .pointer_map = &words, .name = "chan"};
+        like.slot_bytes = (sizeof(struct chan) + GRANULE_BYTES - 1) & ~(GRANULE_BYTES - 1);
+        like.element_words = sizeof(struct chan) / 8;
+        made = layout_new(&like);
+        if (made == NULL)
+            os_fatal("runtime: out of memory: cannot make a layout");
+        atomic_store_explicit(&layout, made, memory_order_release);
+    }
+    types_lock_release();
+    thread_leave(self);
+    return made;
+}
+
+void *bw__chan_make(bw__type_site *site, ptrdiff_t capacity) {
+    const bw_type *element = bw__site_type(site);
+    size_t bytes;
+    if (capacity < 0 || __builtin_mul_overflow((size_t)capacity, element->size, &bytes) || bytes > TYPED_MAX_BYTES)
+        os_panic("makechan: size out of range");
+    struct chan *chan = typed_memory(chan_layout(), sizeof *chan);
+    chan->element_bytes = element->size;
+    chan->capacity = (size_t)capacity;
+    if (bytes)
+        chan->ring = typed_ring(element, bytes);
+    return chan;
+}
+
+/* --- waiting --- */
+
+static inline void list_append(struct list *list, struct waiter *waiter) {
+    waiter->next = NULL;
+    waiter->previous = list->last;
+    *(list->last ? &list->last->next : &list->first) = waiter;
+    list->last = waiter;
+}
+static inline struct waiter *list_take(struct list *list) {
+    struct waiter *waiter = list->first;
+    if (waiter) {
+        list->first = waiter->next;
+        *(waiter->next ? &waiter->next->previous : &list->last) = NULL;
+    }
+    return waiter;
+}
+
+static void unlock(void *chan) {
+    os_lock_release(&((struct chan *)chan)->lock);
+}
+
+static inline void copy(const struct chan *chan, void *to, const void *from) {
+    if (chan->element_bytes == 8)
+        memcpy(to, from, 8);
+    else
+        memcpy(to, from, chan->element_bytes);
+}
+static inline void clear(const struct chan *chan, void *at) {
+    memset(at, 0, chan->element_bytes);
+}
+
+static inline char *ring_next(const struct chan *chan, size_t *at) {
+    char *place = chan->ring + *at * chan->element_bytes;
+    *at = *at + 1 == chan->capacity ? 0 : *at + 1;
+    return place;
+}
+
+static BW__COLD void wait_for_ever(const char *why) {
+    struct thread *self = thread_enter();
+    for (;;)
+        self = sched_park(self, why, NULL, NULL);
+}
+
+/* Under the lock, which is released if the result is true: what can be done without waiting is. */
+static inline bool send_now(struct thread *self, struct chan *chan, const void *value) {
+    struct waiter *receiver = list_take(&chan->receivers);
+    if (receiver) {
+        os_lock_release(&chan->lock);
+        if (receiver->value)
+            copy(chan, receiver->value, value);
+        receiver->done = true;
+        sched_ready(self, receiver->goroutine);
+        return true;
+    }
+    if (chan->count < chan->capacity) {
+        copy(chan, ring_next(chan, &chan->send_at), value);
+        chan->count++;
+        os_lock_release(&chan->lock);
+        return true;
+    }
+    return false;
+}
+
+static inline bool receive_now(struct thread *self, struct chan *chan, void *value, bool *ok) {
+    struct waiter *sender = NULL;
+    if (chan->count > 0) {
+        char *place = ring_next(chan, &chan->receive_at);
+        copy(chan, value, place);
+        if ((sender = list_take(&chan->senders)) != NULL) {
+            copy(chan, ring_next(chan, &chan->send_at), sender->value); /* the same place */
+        } else {
+            clear(chan, place);
+            chan->count--;
+        }
+    } else if ((sender = list_take(&chan->senders)) != NULL) {
+        copy(chan, value, sender->value);
+    } else if (chan->closed) {
+        os_lock_release(&chan->lock);
+        clear(chan, value);
+        *ok = false;
+        return true;
+    } else {
+        return false;
+    }
+    os_lock_release(&chan->lock);
+    if (sender) {
+        sender->done = true;
+        sched_ready(self, sender->goroutine);
+    }
+    *ok = true;
+    return true;
+}
+
+static BW__COLD __attribute__((noreturn)) void send_on_closed(struct thread *self) {
+    thread_leave(self);
+    os_panic("send on closed channel");
+}
+
+void bw__chan_send(void *at, const void *value) {
+    struct chan *chan = at;
+    if (__builtin_expect(chan == NULL, 0))
+        wait_for_ever("chan send (nil chan)");
+    struct thread *self = thread_enter();
+    os_lock_acquire(&chan->lock);
+    if (__builtin_expect(chan->closed, 0)) {
+        os_lock_release(&chan->lock);
+        send_on_closed(self);
+    }
+    if (!send_now(self, chan, value)) {
+        struct waiter waiter = {.goroutine = sched_current(self), .value = (void *)(uintptr_t)value};
+        list_append(&chan->senders, &waiter);
+        self = sched_park(self, "chan send", unlock, chan);
+        if (!waiter.done)
+            send_on_closed(self);
+    }
+    thread_leave(self);
+}
+
+bool bw__chan_recv(void *at, void *value) {
+    struct chan *chan = at;
+    bool ok;
+    if (__builtin_expect(chan == NULL, 0))
+        wait_for_ever("chan receive (nil chan)");
+    struct thread *self = thread_enter();
+    os_lock_acquire(&chan->lock);
+    if (!receive_now(self, chan, value, &ok)) {
+        struct waiter waiter = {.goroutine = sched_current(self), .value = value};
+        list_append(&chan->receivers, &waiter);
+        self = sched_park(self, "chan receive", unlock, chan);
+        ok = waiter.done;
+        if (!ok)
+            clear(chan, value);
+    }
+    thread_leave(self);
+    return ok;
+}
+
+bool bw__chan_try_send(void *at, const void *value) {
+    struct chan *chan = at;
+    if (chan == NULL)
+        return false;
+    struct thread *self = thread_enter();
+    os_lock_acquire(&chan->lock);
+    if (chan->closed) {
+        os_lock_release(&chan->lock);
+        send_on_closed(self);
+    }
+    bool sent = send_now(self, chan, value);
+    if (!sent)
+        os_lock_release(&chan->lock);
+    thread_leave(self);
+    return sent;
+}
+
+bool bw__chan_try_recv(void *at, void *value, bool *ok) {
+    struct chan *chan = at;
+    if (chan == NULL)
+        return false;
+    struct thread *self = thread_enter();
+    os_lock_acquire(&chan->lock);
+    bool received = receive_now(self, chan, value, ok);
+    if (!received)
+        os_lock_release(&chan->lock);
+    thread_leave(self);
+    return received;
+}
+
+void bw__chan_close(void *at) {
+    struct chan *chan = at;
+    if (chan == NULL)
+        os_panic("close of nil channel");
+    struct thread *self = thread_enter();
+    os_lock_acquire(&chan->lock);
+    bool closed = chan->closed;
+    chan->closed = 1;
+    struct waiter *waiters = chan->receivers.first;
+    if (waiters == NULL)
+        waiters = chan->senders.first; /* nobody waits on the other list then */
+    chan->receivers = chan->senders = (struct list){NULL, NULL};
+    os_lock_release(&chan->lock);
+    /* A waiter's record is gone once its owner is ready. */
+    for (struct waiter *next; waiters; waiters = next) {
+        next = waiters->next;
+        sched_ready(self, waiters->goroutine);
+    }
+    thread_leave(self);
+    if (closed)
+        os_panic("close of closed channel");
+}
+
+ptrdiff_t bw__chan_len(const void *chan) {
+    return chan ? (ptrdiff_t)__atomic_load_n(&((const struct chan *)chan)->count, __ATOMIC_RELAXED) : 0;
+}
+
+ptrdiff_t bw__chan_cap(const void *chan) {
+    return chan ? (ptrdiff_t)((const struct chan *)chan)->capacity : 0;
+}

@@ -1,0 +1,20 @@
+/* go.c - what burrow/goroutine.h offers. */
+#include "sched.h"
+
+#include <burrow/goroutine.h>
+
+void bw__go(const bw__call *call) {
+    if (call->function == NULL)
+        os_fatal("go of nil func value");
+    struct thread *self = thread_enter();
+    sched_go(self, call, (uintptr_t)__builtin_return_address(0));
+    thread_leave(self);
+}
+
+void bw_yield(void) {
+    thread_leave(sched_yield(thread_enter()));
+}
+
+int bw_num_goroutine(void) {
+    return sched_goroutines() + 1;
+}

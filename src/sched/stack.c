@@ -1,0 +1,134 @@
+/* stack.c - goroutines' stacks.
+ *
+ * A CHUNK of address space has SLOTS slots of STACK_BYTES, each above a page that faults. A goroutine's record is at its
+ * slot's high end, so that a goroutine that does little takes one page in all. Slots are not a power of two apart, and
+ * records are at different places in their pages, since a cache would have places for few of them otherwise.
+ *
+ * A slot is COLD (it has no memory), or WARM: in use, or on a list of free ones, whose memory is kept for the next. What
+ * is more than enough of those gives its memory back.
+ */
+#include "sched.h"
+
+#include <string.h>
+
+#define SLOTS 1024
+#define COLOURS 32
+#define COLOUR_BYTES 64
+#define KEPT 1024 /* free warm ones, but for those that workers have */
+
+struct chunk {
+    char *base;
+    uint32_t cold_count, untouched; /* slots from there on have no guard yet */
+    uint64_t warm[SLOTS / 64];
+};
+
+static os_lock lock;
+static struct chunk *chunks;
+static size_t chunk_count, chunk_capacity;
+static struct goroutine *kept;
+static size_t kept_count;
+static size_t first_cold; /* no chunk before has any */
+
+static size_t slot_bytes(void) {
+    return STACK_BYTES + os_page_bytes();
+}
+
+static struct goroutine *record_of(const struct chunk *chunk, size_t slot) {
+    char *end = chunk->base + (slot + 1) * slot_bytes();
+    size_t number = (size_t)(chunk - chunks) * SLOTS + slot;
+    return (struct goroutine *)(end - (number % COLOURS) * COLOUR_BYTES) - 1;
+}
+
+/* Under the lock. */
+static struct chunk *new_chunk(void) {
+    if (chunk_count == chunk_capacity) {
+        size_t wanted = chunk_capacity ? chunk_capacity * 2 : 64;
+        struct chunk *larger = os_map(wanted * sizeof *larger);
+        if (larger == NULL)
+            return NULL;
+        if (chunk_count) {
+            memcpy(larger, chunks, chunk_count * sizeof *larger);
+            os_unmap(chunks, chunk_capacity * sizeof *larger);
+        }
+        chunks = larger;
+        chunk_capacity = wanted;
+    }
+    size_t bytes = SLOTS * slot_bytes();
+    char *base = os_map(bytes);
+    if (base == NULL)
+        return NULL;
+    os_want_small_pages(base, bytes);
+    chunks[chunk_count] = (struct chunk){.base = base, .cold_count = SLOTS};
+    return &chunks[chunk_count++];
+}
+
+/* Under the lock. */
+static struct goroutine *from_cold(void) {
+    while (first_cold < chunk_count && chunks[first_cold].cold_count == 0)
+        first_cold++;
+    struct chunk *chunk = first_cold < chunk_count ? &chunks[first_cold] : new_chunk();
+    if (chunk == NULL)
+        return NULL;
+    size_t slot = 0;
+    while (chunk->warm[slot / 64] == ~(uint64_t)0)
+        slot += 64;
+    slot += (size_t)__builtin_ctzll(~chunk->warm[slot / 64]);
+    char *guard = chunk->base + slot * slot_bytes();
+    if (slot >= chunk->untouched) {
+        if (!os_guard(guard, os_page_bytes()))
+            return NULL;
+        chunk->untouched = (uint32_t)slot + 1;
+    }
+    chunk->warm[slot / 64] |= (uint64_t)1 << slot % 64;
+    chunk->cold_count--;
+    struct goroutine *goroutine = record_of(chunk, slot);
+    goroutine->stack = (os_stack){(uintptr_t)guard + os_page_bytes(), (uintptr_t)goroutine};
+    goroutine->slot = (uint32_t)((size_t)(chunk - chunks) * SLOTS + slot);
+    return goroutine;
+}
+
+struct goroutine *stack_new(void) {
+    os_lock_acquire(&lock);
+    struct goroutine *goroutine = kept;
+    if (goroutine) {
+        kept = goroutine->next;
+        kept_count--;
+    } else {
+        goroutine = from_cold();
+    }
+    os_lock_release(&lock);
+    return goroutine;
+}
+
+void stack_free(struct goroutine *goroutine) {
+    os_lock_acquire(&lock);
+    if (kept_count < KEPT) {
+        goroutine->next = kept;
+        kept = goroutine;
+        kept_count++;
+    } else {
+        size_t number = goroutine->slot / SLOTS, slot = goroutine->slot % SLOTS;
+        struct chunk *chunk = &chunks[number];
+        if (os_release(chunk->base + slot * slot_bytes() + os_page_bytes(), STACK_BYTES)) {
+            chunk->warm[slot / 64] &= ~((uint64_t)1 << slot % 64);
+            chunk->cold_count++;
+            if (number < first_cold)
+                first_cold = number;
+        } else {
+            goroutine->next = kept;
+            kept = goroutine;
+            kept_count++;
+        }
+    }
+    os_lock_release(&lock);
+}
+
+void stacks_each(void (*visit)(struct goroutine *, void *), void *context) {
+    for (size_t i = 0; i < chunk_count; i++)
+        for (size_t word = 0; word < SLOTS / 64; word++)
+            for (uint64_t bits = chunks[i].warm[word]; bits; bits &= bits - 1) {
+                struct goroutine *goroutine = record_of(&chunks[i], word * 64 + (size_t)__builtin_ctzll(bits));
+                if (goroutine->live)
+                    visit(goroutine, context);
+            }
+}

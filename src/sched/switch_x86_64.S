@@ -1,0 +1,95 @@
+/* switch_x86_64.S - from one stack to another.
+ *
+ *   sched_switch   void sched_switch(uintptr_t *save, uintptr_t load): a call, as far as the caller can tell. Saved are
+ *                  the registers that a call preserves. The floating-point environment is the thread's, not the
+ *                  goroutine's, and goes with neither.
+ *   sched_entry    where sched_switch "returns" to on a new stack, the end of every backtrace: makes the call whose record
+ *                  is at %rbx with the stack pointer of %r12, where the arguments are that are passed on the stack. The
+ *                  record is below that, and so is gone once the function runs: it keeps no arguments alive.
+ */
+#if defined(__x86_64__)
+#define FUNCTION 0 /* struct bw__call */
+#define INTEGER 16
+#define VECTOR 96
+
+    .text
+    .p2align 4
+    .globl sched_switch
+    .hidden sched_switch
+    .type sched_switch, @function
+sched_switch:
+    .cfi_startproc
+    pushq %rbp
+    .cfi_adjust_cfa_offset 8
+    .cfi_rel_offset %rbp, 0
+    pushq %rbx
+    .cfi_adjust_cfa_offset 8
+    .cfi_rel_offset %rbx, 0
+    pushq %r12
+    .cfi_adjust_cfa_offset 8
+    .cfi_rel_offset %r12, 0
+    pushq %r13
+    .cfi_adjust_cfa_offset 8
+    .cfi_rel_offset %r13, 0
+    pushq %r14
+    .cfi_adjust_cfa_offset 8
+    .cfi_rel_offset %r14, 0
+    pushq %r15
+    .cfi_adjust_cfa_offset 8
+    .cfi_rel_offset %r15, 0
+    movq %rsp, (%rdi)
+    movq %rsi, %rsp
+    popq %r15
+    .cfi_adjust_cfa_offset -8
+    popq %r14
+    .cfi_adjust_cfa_offset -8
+    popq %r13
+    .cfi_adjust_cfa_offset -8
+    popq %r12
+    .cfi_adjust_cfa_offset -8
+    popq %rbx
+    .cfi_adjust_cfa_offset -8
+    popq %rbp
+    .cfi_adjust_cfa_offset -8
+    popq %rcx /* a jump instead of a return: the return predictor has the other stack's calls */
+    .cfi_adjust_cfa_offset -8
+    .cfi_register %rip, %rcx
+    jmp *%rcx
+    .cfi_endproc
+    .size sched_switch, . - sched_switch
+
+    .p2align 4
+    .globl sched_entry
+    .hidden sched_entry
+    .type sched_entry, @function
+sched_entry:
+    .cfi_startproc
+    .cfi_undefined %rip
+    xorl %ebp, %ebp
+    call sched_begin
+    movq INTEGER(%rbx), %rdi
+    movq INTEGER+8(%rbx), %rsi
+    movq INTEGER+16(%rbx), %rdx
+    movq INTEGER+24(%rbx), %rcx
+    movq INTEGER+32(%rbx), %r8
+    movq INTEGER+40(%rbx), %r9
+    movaps VECTOR(%rbx), %xmm0
+    movaps VECTOR+16(%rbx), %xmm1
+    movaps VECTOR+32(%rbx), %xmm2
+    movaps VECTOR+48(%rbx), %xmm3
+    movaps VECTOR+64(%rbx), %xmm4
+    movaps VECTOR+80(%rbx), %xmm5
+    movaps VECTOR+96(%rbx), %xmm6
+    movaps VECTOR+112(%rbx), %xmm7
+    movq FUNCTION(%rbx), %r11
+    movl $8, %eax
+    movq %r12, %rsp
+    xorl %ebx, %ebx
+    call *%r11
+    call sched_end
+    ud2
+    .cfi_endproc
+    .size sched_entry, . - sched_entry
+#endif
+
+    .section .note.GNU-stack, "", %progbits
