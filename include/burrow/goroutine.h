@@ -30,10 +30,16 @@
 #define BURROW_GOROUTINE_H
 
 #include <burrow/panic.h>
+#include <errno.h>
 
 #ifndef __cplusplus
 
 BW__BEGIN
+/* Compilers keep the address of a thread's errno across calls; a goroutine may come back from one on another thread. */
+BW_API int *bw__errno(void);
+#undef errno
+#define errno (*bw__errno())
+
 BW_API void bw__go(const bw__call *call);
 
 /* Lets other goroutines run that are ready; in a thread that is no goroutine, other threads. */

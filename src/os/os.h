@@ -193,6 +193,46 @@ struct os_modules;
 void os_thread_local_blocks(const struct os_modules *modules, uintptr_t thread_pointer,
                             void (*visit)(void *context, uintptr_t lo, uintptr_t hi), void *context);
 
+/* --- changing stacks (os_fiber.c): what the sanitizers and valgrind have to be told; nothing otherwise --- */
+typedef struct os_fiber {
+    void *tsan, *asan; /* their own records */
+} os_fiber;
+#if defined(__SANITIZE_ADDRESS__)
+#define OS_FIBERS_ARE_TOLD 1
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer)
+#define OS_FIBERS_ARE_TOLD 1
+#endif
+#endif
+#if OS_THREAD_SANITIZER
+#define OS_FIBERS_ARE_TOLD 1
+#endif
+#ifdef OS_FIBERS_ARE_TOLD
+void os_fiber_of_thread(os_fiber *fiber);
+void os_fiber_make(os_fiber *fiber, os_stack stack);
+void os_fiber_end(os_fiber *fiber); /* nobody is on it */
+/* The last thing before the change, and the first after it. `ends`: what is left never runs again. */
+void os_fiber_leave(os_fiber *from, const os_fiber *to, os_stack stack, bool ends);
+void os_fiber_arrive(os_fiber *fiber);
+#else
+static inline void os_fiber_of_thread(os_fiber *fiber) {
+    (void)fiber;
+}
+static inline void os_fiber_make(os_fiber *fiber, os_stack stack) {
+    (void)fiber, (void)stack;
+}
+static inline void os_fiber_end(os_fiber *fiber) {
+    (void)fiber;
+}
+static inline void os_fiber_leave(os_fiber *from, const os_fiber *to, os_stack stack, bool ends) {
+    (void)from, (void)to, (void)stack, (void)ends;
+}
+static inline void os_fiber_arrive(os_fiber *fiber) {
+    (void)fiber;
+}
+#endif
+void os_fiber_stack(os_stack stack); /* memory that is a stack from now on */
+
 /* --- signals (os_signal.c) --- */
 /* Chooses the signal that stops threads, installs `handler`, once. It runs on the thread's alternate signal stack if
  * there is one, and gets the address below which nothing of the interrupted code lives on the stack that the handler

@@ -188,6 +188,8 @@ static void after_switch(void) {
     }
 }
 
+static void retire(void *argument);
+
 static void switch_to(struct worker *worker, struct goroutine *to) {
     struct goroutine *from = worker->current;
     if (to != from) {
@@ -201,7 +203,9 @@ static void switch_to(struct worker *worker, struct goroutine *to) {
         worker->thread->goroutine = to;
         thread_set_stack(worker->thread, to->stack);
         atomic_store_explicit(&worker->turn, worker->turn + 1, memory_order_relaxed);
+        os_fiber_leave(&from->fiber, &to->fiber, to->stack, worker->after == retire);
         sched_switch(&from->stack_pointer, to->stack_pointer);
+        os_fiber_arrive(&from->fiber);
     }
     after_switch();
 }
@@ -429,6 +433,7 @@ static void worker_body(void *argument) {
     worker->idle.stack = self->stack;
     worker->idle.running = true;
     worker->idle.id = os_goroutine_now;
+    os_fiber_of_thread(&worker->idle.fiber);
     worker->current = &worker->idle;
     self->goroutine = &worker->idle;
     self->worker = worker;
@@ -481,6 +486,7 @@ static void retire(void *argument) {
     struct goroutine *goroutine = argument;
     struct worker *worker = this_thread()->worker;
     goroutine->live = false;
+    os_fiber_end(&goroutine->fiber);
     atomic_fetch_sub_explicit(&goroutine_count, 1, memory_order_relaxed);
     if (worker->free_count < FREE_MOST) {
         goroutine->next = worker->free;
@@ -517,6 +523,7 @@ void sched_go(struct thread *self, const bw__call *call, uintptr_t by) {
     goroutine->running = false;
     goroutine->id = (struct os_goroutine){os_goroutine_next(), os_goroutine(), by};
     goroutine->waits_for = NULL;
+    os_fiber_make(&goroutine->fiber, goroutine->stack);
     goroutine->live = true;
     atomic_fetch_add_explicit(&goroutine_count, 1, memory_order_relaxed);
     sched_ready(self, goroutine);
@@ -524,6 +531,7 @@ void sched_go(struct thread *self, const bw__call *call, uintptr_t by) {
 
 __attribute__((used, visibility("hidden"))) void sched_begin(void);
 void sched_begin(void) {
+    os_fiber_arrive(&this_thread()->goroutine->fiber);
     after_switch();
     thread_leave(this_thread());
 }

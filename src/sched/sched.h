@@ -29,6 +29,7 @@ struct goroutine {
     bool live;              /* not on a list of free ones */
     bool running;           /* some thread is on its stack */
     struct os_goroutine id; /* while it is not running */
+    os_fiber fiber;
     bool is_thread;         /* it stands for a thread that is no worker */
     _Atomic uint32_t woken; /* of a thread */
     const char *waits_for;  /* as dumps have it; NULL: not waiting */

@@ -78,6 +78,7 @@ static struct goroutine *from_cold(void) {
         if (!os_guard(guard, os_page_bytes()))
             return NULL;
         chunk->untouched = (uint32_t)slot + 1;
+        os_fiber_stack((os_stack){(uintptr_t)guard + os_page_bytes(), (uintptr_t)record_of(chunk, slot)});
     }
     chunk->warm[slot / 64] |= (uint64_t)1 << slot % 64;
     chunk->cold_count--;
