@@ -41,5 +41,37 @@ typedef struct bw__run {
  * empty runs, so that the fast path needs no check of its own. */
 extern BW_API __thread bw__run *bw__runs __attribute__((tls_model("initial-exec")));
 
+/* The address of a thread-local variable of the library's. Compilers take it for granted that it stays the same within
+ * a function, and keep it across calls; but a goroutine may come back from a call on another thread. */
+#if defined(__x86_64__)
+#define BW__HERE(variable)                                                                                             \
+    ({                                                                                                                 \
+        __typeof__(variable) *bw__at;                                                                                  \
+        __asm__ volatile("movq " #variable "@gottpoff(%%rip), %0\n\taddq %%fs:0, %0" : "=r"(bw__at) : : "cc");         \
+        bw__at;                                                                                                        \
+    })
+#elif defined(__aarch64__)
+#define BW__HERE(variable)                                                                                             \
+    ({                                                                                                                 \
+        __typeof__(variable) *bw__at;                                                                                  \
+        uintptr_t bw__offset;                                                                                          \
+        __asm__ volatile("mrs %0, tpidr_el0\n\tadrp %1, :gottprel:" #variable                                          \
+                         "\n\tldr %1, [%1, :gottprel_lo12:" #variable "]\n\tadd %0, %0, %1"                            \
+                         : "=&r"(bw__at), "=&r"(bw__offset));                                                          \
+        bw__at;                                                                                                        \
+    })
+#else
+#define BW__HERE(variable) (&(variable))
+#endif
+static inline __attribute__((always_inline)) bw__run *bw__runs_here(void) {
+#if defined(__x86_64__)
+    bw__run *runs;
+    __asm__ volatile("movq bw__runs@gottpoff(%%rip), %0\n\tmovq %%fs:(%0), %0" : "=r"(runs));
+    return runs;
+#else
+    return *BW__HERE(bw__runs);
+#endif
+}
+
 BW__END
 #endif

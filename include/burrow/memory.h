@@ -36,7 +36,7 @@ static inline void *bw__alloc_untyped(uint32_t family, size_t size) {
     if (BW__UNLIKELY(size > BW__MAX_SMALL))
         return bw__alloc_untyped_slow(family, size);
     uint32_t size_class = bw__class_of(size);
-    bw__run *run = &bw__runs[family + size_class];
+    bw__run *run = &bw__runs_here()[family + size_class];
     char *object = run->cur;
     if (BW__UNLIKELY(object == run->end))
         return bw__alloc_untyped_slow(family, size);
@@ -94,7 +94,7 @@ BW_API void *bw__new_array(bw__site *site, size_t count) BW__MALLOC_LIKE();
 
 /* `bytes` is the slot's size, a constant. */
 static inline void *bw__new(bw__site *site, size_t bytes) {
-    bw__run *run = (bw__run *)((char *)bw__runs + __atomic_load_n(&site->offset, __ATOMIC_ACQUIRE));
+    bw__run *run = (bw__run *)((char *)bw__runs_here() + __atomic_load_n(&site->offset, __ATOMIC_ACQUIRE));
     char *object = run->cur;
     if (BW__UNLIKELY(object == run->end))
         return bw__new_slow(site);

@@ -221,16 +221,18 @@ BW__END
     BW__CALL_STORE(type_, result_, &record_.defer.call, f, ##__VA_ARGS__);                                             \
     bw__defer_begin(&record_.defer)
 static inline __attribute__((always_inline)) void bw__defer_begin(bw__defer *defer) {
-    defer->next = bw__flow.defers;
+    struct bw__flow *flow = BW__HERE(bw__flow);
+    defer->next = flow->defers;
     defer->self = defer;
-    bw__flow.defers = defer;
+    flow->defers = defer;
     BW__MAY_PANIC();
 }
 static inline __attribute__((always_inline)) void bw__defer_end(void *record) {
     bw__defer *defer = (bw__defer *)record;
     BW__MAY_PANIC();
-    if (BW__LIKELY(bw__flow.defers == defer)) {
-        bw__flow.defers = defer->next;
+    struct bw__flow *flow = BW__HERE(bw__flow);
+    if (BW__LIKELY(flow->defers == defer)) {
+        flow->defers = defer->next;
         bw__call_make(&defer->call);
     } else {
         bw__defer_left(defer);
@@ -285,14 +287,15 @@ static inline __attribute__((always_inline)) void bw__defer_end(void *record) {
          try_.once; try_.once = false)                                                                                 \
         if (_setjmp(try_.environment) == 0 && bw__try_body())
 #define bw_recover(e) BW__RECOVER(BW__UNIQUE(once), e)
-#define BW__RECOVER(once_, e) else for (bw_any e = bw__flow.panics->value, *once_ = &e; once_; once_ = NULL)
+#define BW__RECOVER(once_, e) else for (bw_any e = BW__HERE(bw__flow)->panics->value, *once_ = &e; once_; once_ = NULL)
 static inline bw__try *bw__try_begin(bw__try *try) {
-    try->outer = bw__flow.tries;
-    try->defers = bw__flow.defers;
-    try->panics = bw__flow.panics;
+    struct bw__flow *flow = BW__HERE(bw__flow);
+    try->outer = flow->tries;
+    try->defers = flow->defers;
+    try->panics = flow->panics;
     try->once = true;
     try->caught = false;
-    bw__flow.tries = try;
+    flow->tries = try;
     BW__MAY_PANIC();
     return try;
 }
@@ -302,10 +305,11 @@ static inline bool bw__try_body(void) {
 }
 static inline void bw__try_end(bw__try *try) {
     BW__MAY_PANIC();
+    struct bw__flow *flow = BW__HERE(bw__flow);
     if (BW__LIKELY(!try->caught))
-        bw__flow.tries = try->outer;
+        flow->tries = try->outer;
     else
-        bw__flow.panics = try->panics;
+        flow->panics = try->panics;
 }
 
 /* bw_div(a, b), bw_mod(a, b): a / b and a % b of integers, on every CPU with Go's rules: b == 0 panics with "runtime

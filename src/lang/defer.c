@@ -12,9 +12,9 @@ void (*const bw__call_storer)(void) = bw__call_store;
  * left before the call was stored, if a jump came past the bw_defer, or if a panic or pthread_exit has made the
  * call. */
 void bw__defer_left(bw__defer *defer) {
-    for (bw__defer *at = bw__flow.defers; at && at->self == at; at = at->next)
+    for (bw__defer *at = BW__HERE(bw__flow)->defers; at && at->self == at; at = at->next)
         if (at == defer) {
-            bw__flow.defers = defer->next;
+            BW__HERE(bw__flow)->defers = defer->next;
             bw__call_make(&defer->call);
             return;
         }

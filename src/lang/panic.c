@@ -219,8 +219,8 @@ static void __attribute__((noreturn)) recover(bw__panicking *p, bw__try *try) {
     try->recovered.recovered = true;
     try->recovered.link = keep_panics(p->link, try->panics);
     try->caught = true;
-    bw__flow.tries = try->outer;
-    bw__flow.panics = &try->recovered;
+    BW__HERE(bw__flow)->tries = try->outer;
+    BW__HERE(bw__flow)->panics = &try->recovered;
     thread_recovered();
     longjmp(try->environment, 1); /* as _longjmp does, which the thread sanitizer overlooks */
 }
@@ -228,30 +228,30 @@ static void __attribute__((noreturn)) recover(bw__panicking *p, bw__try *try) {
 /* Runs what was deferred since `until`. A record that is not as it was left is of a block that a longjmp has left: it
  * and what lies behind it is not known any more. */
 static void run_defers(const bw__defer *until) {
-    while (bw__flow.defers != until) {
-        bw__defer *defer = bw__flow.defers;
+    while (BW__HERE(bw__flow)->defers != until) {
+        bw__defer *defer = BW__HERE(bw__flow)->defers;
         if (defer == NULL || defer->self != defer) {
-            bw__flow.defers = NULL;
+            BW__HERE(bw__flow)->defers = NULL;
             return;
         }
-        bw__flow.defers = defer->next;
+        BW__HERE(bw__flow)->defers = defer->next;
         defer->self = NULL;
         bw__call_make(&defer->call);
     }
 }
 
 static void __attribute__((noreturn)) panic(enum os_panic_kind kind, bw_any value, bool may_recover) {
-    bw__panicking p = {.value = value, .link = bw__flow.panics, .kind = (int)kind}, before;
-    bw__try *try = bw__flow.tries;
-    if (bw__flow.returned != NULL && bw__flow.returned == value.type &&
-        ~bw__flow.hidden == (uintptr_t)value.bw__data.pointer) {
+    bw__panicking p = {.value = value, .link = BW__HERE(bw__flow)->panics, .kind = (int)kind}, before;
+    bw__try *try = BW__HERE(bw__flow)->tries;
+    if (BW__HERE(bw__flow)->returned != NULL && BW__HERE(bw__flow)->returned == value.type &&
+        ~BW__HERE(bw__flow)->hidden == (uintptr_t)value.bw__data.pointer) {
         before = (bw__panicking){.value = value, .link = p.link, .recovered = true};
         p.link = &before;
     }
-    bw__flow.returned = NULL;
+    BW__HERE(bw__flow)->returned = NULL;
     if (!may_recover)
         end(&p, false);
-    bw__flow.panics = &p;
+    BW__HERE(bw__flow)->panics = &p;
     run_defers(try ? try->defers : NULL);
     if (try)
         recover(&p, try);
@@ -286,9 +286,9 @@ bw_any bw__protect(const bw__call *call) {
     }
     bw_recover(e) {
         value = e;
-        bw__flow.returned =
+        BW__HERE(bw__flow)->returned =
             value.type->size > sizeof value.bw__data || value.type->kind == BW_KIND_POINTER ? value.type : NULL;
-        bw__flow.hidden = ~(uintptr_t)value.bw__data.pointer;
+        BW__HERE(bw__flow)->hidden = ~(uintptr_t)value.bw__data.pointer;
     }
     return value;
 }
@@ -298,13 +298,14 @@ bw_any bw__protect(const bw__call *call) {
 static void thread_exits(void) {
     /* From pthread_exit the frames that deferred something are all there. What a longjmp left behind lies below this
      * one. */
-    if (bw__flow.defers && (uintptr_t)bw__flow.defers > (uintptr_t)__builtin_frame_address(0) && thread_may_recover())
+    if (BW__HERE(bw__flow)->defers && (uintptr_t)BW__HERE(bw__flow)->defers > (uintptr_t)__builtin_frame_address(0) &&
+        thread_may_recover())
         run_defers(NULL);
-    bw__flow.defers = NULL;
+    BW__HERE(bw__flow)->defers = NULL;
 }
 
 static void thread_ended(void) {
-    bw__flow = (struct bw__flow){0};
+    *BW__HERE(bw__flow) = (struct bw__flow){0};
 }
 
 const struct os_panic_hooks os_panic_hooks = {raise_panic, thread_exits, thread_ended};

@@ -133,7 +133,7 @@ void *bw__new_slow(bw__site *site) {
 static inline void *from_run(const struct layout *layout) {
     if (layout == NULL || layout->number >= RUN_SLOTS)
         return NULL;
-    bw__run *run = &bw__runs[layout->number];
+    bw__run *run = &bw__runs_here()[layout->number];
     char *object = run->cur;
     if (object == run->end)
         return NULL;

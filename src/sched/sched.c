@@ -171,11 +171,11 @@ static __attribute__((noinline)) struct thread *this_thread(void) {
 }
 
 static __attribute__((noinline)) void load_state(const struct goroutine *goroutine) {
-    bw__flow = goroutine->flow;
+    *BW__HERE(bw__flow) = goroutine->flow;
     os_goroutine_now = goroutine->id;
 }
 static __attribute__((noinline)) void save_state(struct goroutine *goroutine) {
-    goroutine->flow = bw__flow;
+    goroutine->flow = *BW__HERE(bw__flow);
     goroutine->id = os_goroutine_now;
 }
 
@@ -387,15 +387,15 @@ static struct goroutine *find_work(struct thread *self, struct worker *worker) {
                 os_cpu_relax();
         }
         atomic_store(&worker->woken, 0);
+        bool sought = worker->seeking;
+        worker->seeking = false; /* who wakes it sets it */
         os_lock_acquire(&lock);
         worker->next_idle = idle_list;
         idle_list = worker;
         atomic_fetch_add(&idle_count, 1);
         os_lock_release(&lock);
-        if (worker->seeking) {
-            worker->seeking = false;
+        if (sought)
             atomic_fetch_sub(&seeking, 1);
-        }
         for (;;) {
             atomic_thread_fence(memory_order_seq_cst);
             int none = 0;
