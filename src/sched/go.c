@@ -17,7 +17,7 @@ int *bw__errno(void) {
 }
 
 void bw_yield(void) {
-    thread_leave(sched_yield(thread_enter()));
+    thread_leave(sched_let_others(thread_enter()));
 }
 
 int bw_num_goroutine(void) {

@@ -555,7 +555,7 @@ static void put_back(void *argument) {
     wake_one(self);
 }
 
-struct thread *sched_yield(struct thread *self) {
+struct thread *sched_let_others(struct thread *self) {
     struct worker *worker = self->worker;
     if (worker == NULL || self->overflowed_at != 0) {
         thread_leave(self);

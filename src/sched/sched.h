@@ -45,7 +45,7 @@ struct thread *sched_park(struct thread *self, const char *why, void (*commit)(v
 void sched_ready(struct thread *self, struct goroutine *goroutine);
 /* Makes a goroutine of a call, ready to run. INSIDE. */
 void sched_go(struct thread *self, const bw__call *call, uintptr_t by);
-struct thread *sched_yield(struct thread *self);
+struct thread *sched_let_others(struct thread *self);
 int sched_goroutines(void);
 
 /* --- stack.c --- */
