@@ -45,6 +45,24 @@ BW_API bool bw__chan_try_send(void *chan, const void *value);
 BW_API bool bw__chan_try_recv(void *chan, void *value, bool *ok);
 BW_API void bw__chan_close(void *chan);
 BW_API ptrdiff_t bw__chan_len(const void *chan);
+
+typedef struct bw__select_case {
+    void *chan, *value;
+    size_t bytes;
+    bool sends;
+} bw__select_case;
+typedef struct bw__select {
+    int phase; /* 0: the cases are collected; 1: one is chosen and runs; 2: done */
+    int count, capacity, chosen, at;
+    bool has_default, ok;
+    size_t used; /* bytes of storage */
+    void *value; /* received */
+    bw__select_case *cases;
+    bw__select_case few[4];
+    char storage[64] __attribute__((aligned(16)));
+} bw__select;
+BW_API void bw__select_run(bw__select *select);
+BW_API void bw__select_add(bw__select *select, void *chan, bool sends, const void *value, size_t bytes);
 BW_API ptrdiff_t bw__chan_cap(const void *chan);
 BW__END
 
@@ -94,6 +112,72 @@ BW__END
 #define BW__CHAN_RANGE(chan_, once_, v, c)                                                                             \
     for (__typeof__(c) chan_ = (c), once_ = chan_; once_; once_ = NULL)                                                \
         for (BW__CHAN_ELEMENT(c) v; bw__chan_recv((void *)chan_, &v);)
+
+/* bw_select { ... }: waits until one of its cases can go on, does that, and runs the case's statement; of several that
+ * can, one by chance. With bw_default, the last, it does not wait. Each case is one of
+ *
+ *     bw_on_recv(c, v) statement          v is what was received
+ *     bw_on_recv_ok(c, v, ok) statement   ok is false, and v zero, if the channel is closed and empty
+ *     bw_on_send(c, v) statement          v was sent
+ *     bw_default statement
+ *
+ * All channels and values to be sent are evaluated first, each once, in order. A case of a nil channel never goes on;
+ * sending to a closed channel panics. `break` in a statement leaves the select, `return` and goto what they say;
+ * `continue` is for loops within the statement only. Nothing but cases may be in the block. Any number of cases. A
+ * select within a case's statement hides the outer one's name (-Wshadow). Example:
+ *
+ *     int first_of(bw_chan(int) a, bw_chan(int) b, bw_chan(bool) stop);
+ *     int first_of(bw_chan(int) a, bw_chan(int) b, bw_chan(bool) stop) {
+ *         int result = 0;
+ *         bw_select {
+ *             bw_on_recv(a, value) result = value;
+ *             bw_on_recv(b, value) result = -value;
+ *             bw_on_send(stop, true) {
+ *             }
+ *         }
+ *         return result;
+ *     }
+ */
+#define bw_select                                                                                                      \
+    for (bw__select bw__s, *bw__b __attribute__((unused)) = bw__select_begin(&bw__s); bw__select_round(&bw__s);)
+#define bw_on_recv(c, v) BW__ON_RECV(BW__UNIQUE(once), c, v)
+#define BW__ON_RECV(once_, c, v)                                                                                       \
+    if (bw__s.phase == 0 ? (bw__select_add(&bw__s, (void *)(c), false, NULL, sizeof((*(c))[0])), false)                \
+                         : bw__s.at++ == bw__s.chosen)                                                                 \
+        for (BW__CHAN_ELEMENT(c) v __attribute__((unused)) = *(BW__CHAN_ELEMENT(c) *)bw__s.value, *once_ = &v; once_;  \
+             once_ = NULL)
+#define bw_on_recv_ok(c, v, ok) BW__ON_RECV_OK(BW__UNIQUE(once), BW__UNIQUE(of), c, v, ok)
+#define BW__ON_RECV_OK(once_, of_, c, v, ok_)                                                                          \
+    bw_on_recv(c, v) for (bool ok_ = bw__s.ok, *once_ = &ok_; once_; once_ = NULL)
+#define bw_on_send(c, v) BW__ON_SEND(BW__UNIQUE(chan), BW__UNIQUE(value), BW__UNIQUE(once), c, v)
+#define BW__ON_SEND(chan_, value_, once_, c, v)                                                                        \
+    if (bw__s.phase == 0 ? ({                                                                                          \
+            __typeof__(c) chan_ = (c);                                                                                 \
+            BW__CHAN_ELEMENT(c) value_ = (v);                                                                          \
+            bw__select_add(&bw__s, (void *)chan_, true, &value_, sizeof value_);                                       \
+            false;                                                                                                     \
+        })                                                                                                             \
+                         : bw__s.at++ == bw__s.chosen)                                                                 \
+        for (int once_ = 1; once_; once_ = 0)
+#define bw_default BW__DEFAULT(BW__UNIQUE(once))
+#define BW__DEFAULT(once_)                                                                                             \
+    if (bw__s.phase == 0 ? (bw__s.has_default = true, false) : bw__s.chosen < 0)                                       \
+        for (int once_ = 1; once_; once_ = 0)
+static inline bw__select *bw__select_begin(bw__select *select) {
+    select->phase = -1;
+    select->count = select->at = 0;
+    select->capacity = 4;
+    select->has_default = false;
+    select->used = 0;
+    select->value = NULL;
+    select->cases = select->few;
+    return select;
+}
+static inline bool bw__select_round(bw__select *select) {
+    if (++select->phase == 1)
+        bw__select_run(select);
+    return select->phase < 2;
+}
 
 /* How many values are in it, and how many it holds. */
 #define bw_chan_len(c) bw__chan_len((const void *)(c))

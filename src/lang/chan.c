@@ -10,30 +10,7 @@
  * The lock is held until a waiter is parked (sched_park's commit), so that it cannot be made ready before. Nothing is
  * made ready under the lock.
  */
-#include "../sched/sched.h"
-#include "lang.h"
-
-#include <burrow/chan.h>
-#include <string.h>
-
-struct waiter {
-    struct waiter *next, *previous;
-    struct goroutine *goroutine;
-    void *value;
-    bool done; /* by the other end; not: the channel was closed */
-};
-
-struct list {
-    struct waiter *first, *last;
-};
-
-struct chan {
-    char *ring;
-    os_lock lock;
-    bool closed;
-    size_t element_bytes, count, capacity, send_at, receive_at;
-    struct list receivers, senders;
-};
+#include "chan.h"
 
 /* --- making --- */
 
@@ -76,98 +53,17 @@ void *bw__chan_make(bw__type_site *site, ptrdiff_t capacity) {
 
 /* --- waiting --- */
 
-static inline void list_append(struct list *list, struct waiter *waiter) {
-    waiter->next = NULL;
-    waiter->previous = list->last;
-    *(list->last ? &list->last->next : &list->first) = waiter;
-    list->last = waiter;
-}
-static inline struct waiter *list_take(struct list *list) {
-    struct waiter *waiter = list->first;
-    if (waiter) {
-        list->first = waiter->next;
-        *(waiter->next ? &waiter->next->previous : &list->last) = NULL;
-    }
-    return waiter;
-}
-
 static void unlock(void *chan) {
     os_lock_release(&((struct chan *)chan)->lock);
 }
 
-static inline void copy(const struct chan *chan, void *to, const void *from) {
-    if (chan->element_bytes == 8)
-        memcpy(to, from, 8);
-    else
-        memcpy(to, from, chan->element_bytes);
-}
-static inline void clear(const struct chan *chan, void *at) {
-    memset(at, 0, chan->element_bytes);
-}
-
-static inline char *ring_next(const struct chan *chan, size_t *at) {
-    char *place = chan->ring + *at * chan->element_bytes;
-    *at = *at + 1 == chan->capacity ? 0 : *at + 1;
-    return place;
-}
-
-static BW__COLD void wait_for_ever(const char *why) {
+void chan_wait_for_ever(const char *why) {
     struct thread *self = thread_enter();
     for (;;)
         self = sched_park(self, why, NULL, NULL);
 }
 
-/* Under the lock, which is released if the result is true: what can be done without waiting is. */
-static inline bool send_now(struct thread *self, struct chan *chan, const void *value) {
-    struct waiter *receiver = list_take(&chan->receivers);
-    if (receiver) {
-        os_lock_release(&chan->lock);
-        if (receiver->value)
-            copy(chan, receiver->value, value);
-        receiver->done = true;
-        sched_ready(self, receiver->goroutine);
-        return true;
-    }
-    if (chan->count < chan->capacity) {
-        copy(chan, ring_next(chan, &chan->send_at), value);
-        chan->count++;
-        os_lock_release(&chan->lock);
-        return true;
-    }
-    return false;
-}
-
-static inline bool receive_now(struct thread *self, struct chan *chan, void *value, bool *ok) {
-    struct waiter *sender = NULL;
-    if (chan->count > 0) {
-        char *place = ring_next(chan, &chan->receive_at);
-        copy(chan, value, place);
-        if ((sender = list_take(&chan->senders)) != NULL) {
-            copy(chan, ring_next(chan, &chan->send_at), sender->value); /* the same place */
-        } else {
-            clear(chan, place);
-            chan->count--;
-        }
-    } else if ((sender = list_take(&chan->senders)) != NULL) {
-        copy(chan, value, sender->value);
-    } else if (chan->closed) {
-        os_lock_release(&chan->lock);
-        clear(chan, value);
-        *ok = false;
-        return true;
-    } else {
-        return false;
-    }
-    os_lock_release(&chan->lock);
-    if (sender) {
-        sender->done = true;
-        sched_ready(self, sender->goroutine);
-    }
-    *ok = true;
-    return true;
-}
-
-static BW__COLD __attribute__((noreturn)) void send_on_closed(struct thread *self) {
+void chan_send_on_closed(struct thread *self) {
     thread_leave(self);
     os_panic("send on closed channel");
 }
@@ -175,19 +71,19 @@ static BW__COLD __attribute__((noreturn)) void send_on_closed(struct thread *sel
 void bw__chan_send(void *at, const void *value) {
     struct chan *chan = at;
     if (__builtin_expect(chan == NULL, 0))
-        wait_for_ever("chan send (nil chan)");
+        chan_wait_for_ever("chan send (nil chan)");
     struct thread *self = thread_enter();
     os_lock_acquire(&chan->lock);
     if (__builtin_expect(chan->closed, 0)) {
         os_lock_release(&chan->lock);
-        send_on_closed(self);
+        chan_send_on_closed(self);
     }
     if (!send_now(self, chan, value)) {
         struct waiter waiter = {.goroutine = sched_current(self), .value = (void *)(uintptr_t)value};
         list_append(&chan->senders, &waiter);
         self = sched_park(self, "chan send", unlock, chan);
         if (!waiter.done)
-            send_on_closed(self);
+            chan_send_on_closed(self);
     }
     thread_leave(self);
 }
@@ -196,7 +92,7 @@ bool bw__chan_recv(void *at, void *value) {
     struct chan *chan = at;
     bool ok;
     if (__builtin_expect(chan == NULL, 0))
-        wait_for_ever("chan receive (nil chan)");
+        chan_wait_for_ever("chan receive (nil chan)");
     struct thread *self = thread_enter();
     os_lock_acquire(&chan->lock);
     if (!receive_now(self, chan, value, &ok)) {
@@ -219,7 +115,7 @@ bool bw__chan_try_send(void *at, const void *value) {
     os_lock_acquire(&chan->lock);
     if (chan->closed) {
         os_lock_release(&chan->lock);
-        send_on_closed(self);
+        chan_send_on_closed(self);
     }
     bool sent = send_now(self, chan, value);
     if (!sent)
@@ -249,15 +145,22 @@ void bw__chan_close(void *at) {
     os_lock_acquire(&chan->lock);
     bool closed = chan->closed;
     chan->closed = 1;
-    struct waiter *waiters = chan->receivers.first;
-    if (waiters == NULL)
-        waiters = chan->senders.first; /* nobody waits on the other list then */
-    chan->receivers = chan->senders = (struct list){NULL, NULL};
+    struct waiter *waiters = NULL, *waiter;
+    while ((waiter = list_take(&chan->receivers)) != NULL || (waiter = list_take(&chan->senders)) != NULL) {
+        waiter->next = waiters;
+        waiters = waiter;
+    }
     os_lock_release(&chan->lock);
-    /* A waiter's record is gone once its owner is ready. */
+    /* A waiter's record is gone once its owner is ready. Who waited longest goes first. */
+    struct waiter *first = NULL;
     for (struct waiter *next; waiters; waiters = next) {
         next = waiters->next;
-        sched_ready(self, waiters->goroutine);
+        waiters->next = first;
+        first = waiters;
+    }
+    for (struct waiter *next; first; first = next) {
+        next = first->next;
+        sched_ready(self, first->goroutine);
     }
     thread_leave(self);
     if (closed)

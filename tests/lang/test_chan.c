@@ -101,7 +101,7 @@ static void *consume_in_thread(void *load) {
 
 static void many_to_many(size_t capacity, bool threads) {
     struct load *load = bw_alloc(sizeof *load);
-    load->each = effort(20000);
+    load->each = threads ? effort(2000) : effort(20000);
     load->values = bw_make_chan(uint64_t, (ptrdiff_t)capacity);
     load->ended = bw_make_chan(int, 0);
     pthread_t producer, consumer;
@@ -111,7 +111,6 @@ static void many_to_many(size_t capacity, bool threads) {
     for (int i = 0; i < CONSUMERS; i++)
         bw_go(consume, load);
     if (threads) {
-        load->each = load->each / 10 + 1;
         producers++, consumers++;
         CHECK(pthread_create(&producer, NULL, produce_in_thread, load) == 0);
         CHECK(pthread_create(&consumer, NULL, consume_in_thread, load) == 0);
@@ -238,6 +237,203 @@ static void test_sizes(void **state) {
     bw_keep_alive(kept);
 }
 
+// --- select ---
+
+// Go's TestSelectFairness, and that what nobody chose is left as it was.
+static void test_select_alone(void **state) {
+    (void)state;
+    bw_chan(int) a = bw_make_chan(int, 1), b = bw_make_chan(int, 1), nil = NULL;
+    bw_chan(triple) c = bw_make_chan(triple, 1);
+    int chosen = 0, evaluated = 0;
+    bw_select {
+        bw_on_recv(a, v) chosen = 1 + v;
+        bw_on_recv(nil, v) chosen = 2 + v;
+        bw_default chosen = 3;
+    }
+    CHECK(chosen == 3);
+    bw_select {
+        bw_on_send(nil, evaluated++) chosen = 1;
+        bw_on_send((evaluated++, b), 40 + evaluated++) chosen = 4;
+    }
+    CHECK(chosen == 4 && evaluated == 3 && bw_recv(b) == 42);
+    bw_select {
+        bw_on_send(c, ((triple){bw_str("x"), NULL, 5})) {
+            chosen = 5;
+            break;
+        }
+        bw_on_recv(a, v) chosen = v;
+    }
+    CHECK(chosen == 5);
+    bw_select {
+        bw_on_recv_ok(c, t, ok) {
+            CHECK(ok && t.n == 5 && bw_str_eq(t.name, bw_str("x")));
+            chosen = 6;
+        }
+    }
+    CHECK(chosen == 6);
+    bw_close(c);
+    bw_select {
+        bw_on_recv(a, v) chosen = v;
+        bw_on_recv_ok(c, t, ok) {
+            CHECK(!ok && t.n == 0 && t.name.ptr == NULL);
+            chosen = 7;
+        }
+    }
+    CHECK(chosen == 7);
+    int counts[4] = {0};
+    for (int i = 0; i < 4000; i++) {
+        bw_send(a, 1);
+        bw_select {
+            bw_on_recv(a, v) counts[0] += v;
+            bw_on_send(b, 1) counts[1]++;
+            bw_on_recv(c, t) counts[2] += 1 + t.n;
+            bw_on_send(nil, 1) counts[3]++;
+        }
+        if (bw_chan_len(a))
+            CHECK(bw_recv(a) == 1);
+        if (bw_chan_len(b))
+            CHECK(bw_recv(b) == 1);
+    }
+    CHECK(counts[0] > 1100 && counts[1] > 1100 && counts[2] > 1100 && counts[0] + counts[1] + counts[2] == 4000,
+          "%d %d %d", counts[0], counts[1], counts[2]);
+}
+
+static void select_sends(bw_chan(int) closed) {
+    bw_select {
+        bw_on_send(closed, 1) {}
+    }
+}
+static void select_expects_panic(bw_chan(int) c, bw_chan(int) told) {
+    CHECK(panics_with(bw_protect(select_sends, c), "send on closed channel"));
+    bw_send(told, 1);
+}
+static void select_expects_nothing(bw_chan(int) c, bw_chan(large) d, bw_chan(int) told) {
+    bw_select {
+        bw_on_recv_ok(c, v, ok) CHECK(!ok && v == 0);
+        bw_on_recv_ok(d, v, ok) CHECK(!ok && v.words[299] == 0);
+    }
+    bw_send(told, 1);
+}
+static void test_select_close(void **state) {
+    (void)state;
+    for (size_t i = 0; i < effort(300); i++) {
+        bw_chan(int) c = bw_make_chan(int, 0), never = bw_make_chan(int, 0), told = bw_make_chan(int, 0);
+        bw_chan(large) d = bw_make_chan(large, 0);
+        bw_go(select_expects_panic, c, told);
+        bw_go(select_expects_nothing, never, d, told);
+        if (i % 2)
+            sleep_ms(1);
+        bw_close(c);
+        bw_close(d);
+        CHECK(bw_recv(told) == 1 && bw_recv(told) == 1);
+    }
+}
+
+// Go's TestSelectStress: everything is sent once and received once, whatever waits on what, and nothing is forgotten.
+enum { WAYS = 4 };
+static void stress_send(bw_chan(int) to, int count, bw_chan(int) ended) {
+    for (int i = 0; i < count; i++)
+        bw_send(to, i);
+    bw_send(ended, 1);
+}
+static void stress_receive(bw_chan(int) from, int count, bw_chan(int) ended) {
+    for (int i = 0; i < count; i++)
+        CHECK(bw_recv(from) == i);
+    bw_send(ended, 1);
+}
+#define NTH(n, i) ((n)[i] < count ? ways[i] : NULL)
+static void stress_select_send(bw_chan(int) * ways, int count, bw_chan(int) ended) {
+    int n[WAYS] = {0};
+    for (int i = 0; i < WAYS * count; i++)
+        bw_select {
+            bw_on_send(NTH(n, 0), n[0]) n[0]++;
+            bw_on_send(NTH(n, 1), n[1]) n[1]++;
+            bw_on_send(NTH(n, 2), n[2]) n[2]++;
+            bw_on_send(NTH(n, 3), n[3]) n[3]++;
+        }
+    bw_send(ended, 1);
+}
+static void stress_select_receive(bw_chan(int) * ways, int count, bw_chan(int) ended) {
+    int n[WAYS] = {0};
+    for (int i = 0; i < WAYS * count; i++)
+        bw_select {
+            bw_on_recv(NTH(n, 0), v) CHECK(v == n[0]++);
+            bw_on_recv(NTH(n, 1), v) CHECK(v == n[1]++);
+            bw_on_recv(NTH(n, 2), v) CHECK(v == n[2]++);
+            bw_on_recv(NTH(n, 3), v) CHECK(v == n[3]++);
+        }
+    bw_send(ended, 1);
+}
+static void test_select_stress(void **state) {
+    (void)state;
+    int count = (int)effort(20000);
+    bw_chan(int) ended = bw_make_chan(int, 0);
+    for (int how = 0; how < 3; how++) {
+        bw_chan(int) *ways = bw_alloc(WAYS * sizeof *ways);
+        for (int i = 0; i < WAYS; i++)
+            ways[i] = bw_make_chan(int, i < 2 ? 0 : i);
+        int expected;
+        for (int i = 0; i < WAYS && how != 1; i++)
+            bw_go(stress_receive, ways[i], count, ended);
+        if (how == 1)
+            bw_go(stress_select_receive, ways, count, ended);
+        if (how == 2) {
+            for (int i = 0; i < WAYS; i++)
+                bw_go(stress_send, ways[i], count, ended);
+            expected = 2 * WAYS;
+        } else {
+            bw_go(stress_select_send, ways, count, ended);
+            expected = how == 0 ? WAYS + 1 : 2;
+        }
+        for (int i = 0; i < expected; i++)
+            CHECK(bw_recv(ended) == 1);
+    }
+}
+
+// More cases than are kept on the stack, and one channel in several of them.
+static void many_cases(bw_chan(int) * c, bw_chan(int) told) {
+    int got = 0;
+    bw_select {
+        bw_on_recv(c[0], v) got = v;
+        bw_on_recv(c[1], v) got = v;
+        bw_on_recv(c[2], v) got = v;
+        bw_on_recv(c[3], v) got = v;
+        bw_on_recv(c[4], v) got = v;
+        bw_on_recv(c[5], v) got = v;
+        bw_on_recv(c[6], v) got = v;
+        bw_on_recv(c[7], v) got = v;
+        bw_on_recv(c[8], v) got = v;
+        bw_on_recv(c[9], v) got = v;
+        bw_on_recv(c[0], v) got = v;
+        bw_on_recv(c[1], v) got = v;
+        bw_on_recv(c[2], v) got = v;
+        bw_on_recv(c[3], v) got = v;
+        bw_on_recv(c[4], v) got = v;
+        bw_on_recv(c[5], v) got = v;
+        bw_on_recv(c[6], v) got = v;
+        bw_on_recv(c[7], v) got = v;
+        bw_on_send(c[9], 3) got = 3;
+    }
+    bw_send(told, got);
+}
+static void test_many_cases(void **state) {
+    (void)state;
+    for (int i = 0; i < (int)effort(300); i++) {
+        bw_chan(int) *c = bw_alloc(10 * sizeof *c), told = bw_make_chan(int, 0);
+        for (int j = 0; j < 10; j++)
+            c[j] = bw_make_chan(int, 0);
+        bw_go(many_cases, c, told);
+        if (i % 3 == 0)
+            sleep_ms(1);
+        if (i % 10 == 9) {
+            CHECK(bw_recv(c[9]) == 3 && bw_recv(told) == 3);
+        } else {
+            bw_send(c[i % 10], 100 + i);
+            CHECK(bw_recv(told) == 100 + i);
+        }
+    }
+}
+
 // --- primes: each filter a goroutine ---
 
 static void count_up(bw_chan(int) out) {
@@ -268,8 +464,10 @@ static void test_sieve(void **state) {
 int main(int argc, char **argv) {
     child_main(argc, argv, NULL, 0);
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_alone),   cmocka_unit_test(test_many_to_many), cmocka_unit_test(test_close),
-        cmocka_unit_test(test_objects), cmocka_unit_test(test_sizes),        cmocka_unit_test(test_sieve),
+        cmocka_unit_test(test_alone),        cmocka_unit_test(test_many_to_many), cmocka_unit_test(test_close),
+        cmocka_unit_test(test_objects),      cmocka_unit_test(test_sizes),        cmocka_unit_test(test_sieve),
+        cmocka_unit_test(test_select_alone), cmocka_unit_test(test_select_close), cmocka_unit_test(test_select_stress),
+        cmocka_unit_test(test_many_cases),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
