@@ -42,7 +42,8 @@ BW_API int64_t bw_set_memory_limit(int64_t bytes);
 /* No collection starts by itself before the heap has this many bytes. Returns the setting before. */
 BW_API size_t bw_set_min_heap(size_t bytes);
 
-/* The number of processors that the collector's markers use. n < 1 changes nothing. Returns the setting before. */
+/* GOMAXPROCS: how many threads run goroutines (those that are there already stay), and how many processors the
+ * collector's markers use. n < 1 changes nothing. Returns the setting before. */
 BW_API int bw_gomaxprocs(int n);
 
 BW__END

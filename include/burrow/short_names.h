@@ -53,4 +53,8 @@
 #define panic(v) bw_panic(v)
 #define protect(...) bw_protect(__VA_ARGS__)
 
+#define go(...) bw_go(__VA_ARGS__)
+#define chan(T) bw_chan(T)
+#define make_chan(T, n) bw_make_chan(T, n)
+
 #endif
