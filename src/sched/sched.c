@@ -50,6 +50,7 @@ static struct worker *_Atomic workers[MOST_WORKERS];
 static _Atomic int worker_count;                   /* made or being made */
 static _Atomic int idle_count, seeking, observing; /* observing: by the clock */
 static _Atomic int goroutine_count;
+static _Atomic int makeable = MOST_WORKERS; /* workers, as far as is known */
 
 static os_lock lock; /* of the queue of all and the idle list */
 static struct goroutine *global_first, **global_last = &global_first;
@@ -252,13 +253,17 @@ static struct worker *idle_pop(void) {
 
 static void worker_body(void *argument);
 
-static void worker_start(struct thread *self) {
+static int most_workers(void) {
+    int most = atomic_load(&makeable);
+    return knobs.processors < most ? knobs.processors : most;
+}
+
+/* One more, which seeks; false: there are as many as there may be. */
+static bool worker_start(struct thread *self) {
     int index = atomic_load(&worker_count);
     do {
-        if (index >= knobs.processors || index >= MOST_WORKERS) {
-            atomic_fetch_sub(&seeking, 1);
-            return;
-        }
+        if (index >= most_workers())
+            return false;
     } while (!atomic_compare_exchange_weak(&worker_count, &index, index + 1));
     struct worker *worker = os_map(sizeof *worker);
     if (worker) {
@@ -266,31 +271,39 @@ static void worker_start(struct thread *self) {
         worker->seeking = true;
         atomic_store(&workers[index], worker);
         if (thread_start_internal(self, worker_body, worker, "burrow-worker"))
-            return;
+            return true;
         atomic_store(&workers[index], NULL);
         os_unmap(worker, sizeof *worker);
     }
-    if (atomic_fetch_sub(&worker_count, 1) == 1)
+    /* The system refuses: it must do with those that there are. */
+    int left = atomic_fetch_sub(&worker_count, 1) - 1;
+    if (left == 0)
         os_fatal("runtime: cannot make a thread to run goroutines: %s", strerror(errno));
-    atomic_fetch_sub(&seeking, 1);
+    atomic_store(&makeable, left);
+    return false;
 }
 
-/* There is work that the calling thread will not come to at once. */
+/* There is work that the calling thread will not come to at once. Whoever finds nobody to wake looks again after it has
+ * given up seeking: meanwhile others may have left it to the seeker to wake somebody (docs/models/wake.pml). */
 static void wake_one(struct thread *self) {
-    int none = 0;
-    if (atomic_load(&seeking) != 0)
-        return;
-    if (atomic_load(&idle_count) == 0 && atomic_load(&worker_count) >= knobs.processors)
-        return;
-    if (!atomic_compare_exchange_strong(&seeking, &none, 1))
-        return;
-    struct worker *worker = idle_pop();
-    if (worker) {
-        worker->seeking = true;
-        atomic_store(&worker->woken, 1);
-        os_wake(&worker->woken, 1);
-    } else {
-        worker_start(self);
+    for (;;) {
+        int none = 0;
+        if (atomic_load(&seeking) != 0)
+            return;
+        if (atomic_load(&idle_count) == 0 && atomic_load(&worker_count) >= most_workers())
+            return;
+        if (!atomic_compare_exchange_strong(&seeking, &none, 1))
+            return;
+        struct worker *worker = idle_pop();
+        if (worker) {
+            worker->seeking = true;
+            atomic_store(&worker->woken, 1);
+            os_wake(&worker->woken, 1);
+            return;
+        }
+        if (worker_start(self))
+            return;
+        atomic_fetch_sub(&seeking, 1);
     }
 }
 
