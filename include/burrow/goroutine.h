@@ -23,8 +23,8 @@
  * no goroutine, but may use all that is here: it then waits as threads do.
  *
  * A goroutine has a stack of 64 KiB, of which it takes what it touches, 4 KiB at least. To use up more is a panic, as
- * is told in burrow/panic.h. A panic that nobody recovers in the goroutine ends the program. The program ends when main
- * returns, whatever goroutines there are.
+ * is told in burrow/panic.h. A panic that nobody recovers in the goroutine ends the program, and so does pthread_exit in
+ * one. The program ends when main returns, whatever goroutines there are.
  */
 #ifndef BURROW_GOROUTINE_H
 #define BURROW_GOROUTINE_H

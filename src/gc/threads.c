@@ -496,6 +496,8 @@ void threads_results(uintptr_t *lo, uintptr_t *hi) {
 static void hook_returns(void *value) {
     pthread_attr_t attributes;
     int detached = PTHREAD_CREATE_JOINABLE;
+    if (thread_current && thread_current->worker)
+        os_fatal("burrow: pthread_exit in a goroutine: it would end the thread of others");
     if (&os_panic_hooks)
         os_panic_hooks.thread_exits();
     if (heap.base == 0 || !heap_contains(value))

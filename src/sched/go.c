@@ -11,11 +11,6 @@ void bw__go(const bw__call *call) {
     thread_leave(self);
 }
 
-#undef errno
-int *bw__errno(void) {
-    return __errno_location();
-}
-
 void bw_yield(void) {
     thread_leave(sched_let_others(thread_enter()));
 }

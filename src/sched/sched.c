@@ -23,7 +23,7 @@
 #define NEXT_IN_A_ROW 64 /* turns that run_next comes before the ring */
 #define SEEK_ROUNDS 40
 #define OBSERVE_NS 20000
-#define OBSERVE_MOST_NS 1000000
+#define OBSERVE_MOST_NS 10000000
 #define MOST_WORKERS 1024
 
 struct worker {

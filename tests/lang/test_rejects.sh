@@ -50,8 +50,8 @@ failures=0
 variables='int i = 0; double d = 0; bw_string s = bw_str("x"); bw_slice(int) ints = {0}; bw_slice(double) reals = {0};
     bw_slice(point) points = {0}; bw_slice(point_ptr) pointers = {0}; counts m = {0}; places p = {0}; by_point bp = {0};
     point at = {0, 0}; other o = {0}; struct undescribed u = {0, 0}; circle *c = NULL; square *q = NULL; Shape shape = {0};
-    Named named = {0}; bw_any any = {0}; bw_error err = {0}; int array[4] = {0};
-    use(&i, &d, &s, &ints, &reals, &points, &pointers, &m, &p, &bp, &at, &o, &u, &c, &q, &shape, &named, &any, &err, array, by_x, by_z);'
+    Named named = {0}; bw_any any = {0}; bw_error err = {0}; int array[4] = {0}; bw_chan(int) ch = NULL; bw_chan(point) pch = NULL;
+    use(&i, &d, &s, &ints, &reals, &points, &pointers, &m, &p, &bp, &at, &o, &u, &c, &q, &shape, &named, &any, &err, array, by_x, by_z, &ch, &pch);'
 
 compiles() { # compiles COMPILER WHERE CODE
     {
@@ -156,6 +156,21 @@ within "too few arguments deferred" 'bw_defer(takes, 1, "a");' 'bw_defer(takes, 
 within "a large struct returned" 'bw_defer(real, 1);' 'bw_defer(returns_large, 1);'
 within "too few arguments protected" 'any = bw_protect(takes, 1, "a");' 'any = bw_protect(takes, 1);'
 within "a panic with a struct" 'bw_panic(bw_any_as(point, at));' 'bw_panic(at);'
+
+# ---- goroutines, channels
+within "a goroutine with a wrong argument" 'bw_go(takes, 1, "a");' 'bw_go(takes, "a", 1);'
+within "a goroutine with too few arguments" 'bw_go(takes, 1, "a");' 'bw_go(takes, 1);'
+within "a goroutine that returns a large struct" 'bw_go(real, 1);' 'bw_go(returns_large, 1);'
+within "a channel of other elements" 'ch = bw_make_chan(int, 1);' 'ch = bw_make_chan(long, 1);'
+within "a channel for another" 'pch = bw_make_chan(point, 1);' 'pch = ch;'
+within "a value of another type sent" 'bw_send(pch, at);' 'bw_send(pch, o);'
+within "a pointer sent for a number" 'bw_send(ch, 1);' 'bw_send(ch, &i);'
+within "receiving into another variable" 'bw_recv_ok(pch, &at);' 'bw_recv_ok(pch, &o);'
+within "receiving from what is no channel" 'i = bw_recv(ch);' 'i = bw_recv(c);'
+within "receiving another type" 'at = bw_recv(pch);' 'o = bw_recv(pch);'
+within "closing what is no channel" 'bw_close(ch);' 'bw_close(c);'
+within "a select that sends another type" 'bw_select { bw_on_send(pch, at) i = 1; }' 'bw_select { bw_on_send(pch, o) i = 1; }'
+within "a select that receives another type" 'bw_select { bw_on_recv(pch, v) at = v; }' 'bw_select { bw_on_recv(pch, v) o = v; }'
 
 # ---- printing
 within "a struct printed without its type" 'bw_println(bw_v(point, at));' 'bw_println(at);'

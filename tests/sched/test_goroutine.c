@@ -345,6 +345,14 @@ static void child_nil(void) {
     void (*volatile nothing)(int) = NULL;
     bw_go(nothing, 1);
 }
+static void exits(void) {
+    pthread_exit(NULL);
+}
+static void child_exits(void) {
+    bw_chan(int) never = bw_make_chan(int, 0);
+    bw_go(exits);
+    bw_recv(never);
+}
 static void child_overflows(void) {
     bw_chan(int) never = bw_make_chan(int, 0);
     bw_go(deep, 0);
@@ -361,6 +369,7 @@ static void test_ends(void **state) {
         fail();
     }
     assert_died("nil", "fatal error: go of nil func value");
+    assert_died("exits", "fatal error: burrow: pthread_exit in a goroutine: it would end the thread of others");
     if (UNDER_SANITIZER)
         return;
     child_run(&outcome, "overflows", NULL);
@@ -372,11 +381,9 @@ static void test_ends(void **state) {
 }
 
 int main(int argc, char **argv) {
-    static const struct child children[] = {{"fair", fair},
-                                            {"overflows and recovers", overflows},
-                                            {"panics", child_panics},
-                                            {"nil", child_nil},
-                                            {"overflows", child_overflows}};
+    static const struct child children[] = {{"fair", fair},           {"overflows and recovers", overflows},
+                                            {"panics", child_panics}, {"nil", child_nil},
+                                            {"exits", child_exits},   {"overflows", child_overflows}};
     child_main(argc, argv, children, COUNT_OF(children));
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_arguments), cmocka_unit_test(test_own),
