@@ -41,8 +41,6 @@ BW__BEGIN
 BW_API void *bw__chan_make(bw__type_site *site, ptrdiff_t capacity);
 BW_API void bw__chan_send(void *chan, const void *value);
 BW_API bool bw__chan_recv(void *chan, void *value); /* false: closed and empty; the value is zero then */
-BW_API bool bw__chan_try_send(void *chan, const void *value);
-BW_API bool bw__chan_try_recv(void *chan, void *value, bool *ok);
 BW_API void bw__chan_close(void *chan);
 BW_API ptrdiff_t bw__chan_len(const void *chan);
 

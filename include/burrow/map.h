@@ -136,6 +136,23 @@ BW__MAP_BY_WAY(void *, find, const struct bw__map *)
 BW__MAP_BY_WAY(void *, assign, struct bw__map *)
 BW__MAP_BY_WAY(void, delete, struct bw__map *)
 
+/* Parts of a search, which the library uses, too; what they mean: src/lang/hash.h, src/lang/map.h. */
+BW__MAP_INLINE uint64_t bw__hash_word(uint64_t word, uint64_t seed) {
+    __extension__ typedef unsigned __int128 double_word;
+    double_word product = (double_word)(word ^ seed) * 0x9e3779b97f4a7c15u;
+    return ((uint64_t)product ^ (uint64_t)(product >> 64)) * 0xd6e8feb86659fd93u;
+}
+BW__MAP_INLINE unsigned bw__map_groups(uintptr_t entry) {
+    unsigned code = entry & 63;
+    return 2 * code + (code == 0 ? 1u : code == 63 ? 16u : 0u);
+}
+BW__MAP_INLINE unsigned bw__map_home(uint64_t hash, unsigned groups) {
+    return (unsigned)((hash >> 16 & 0xffffffffu) * groups >> 32);
+}
+BW__MAP_INLINE unsigned bw__map_class(uint64_t hash) {
+    return (unsigned)((hash >> 8 & 0xff) * 7 >> 8);
+}
+
 #if defined(__SSE2__)
 /* The first part of every struct bw__map. */
 struct bw__map_head {
@@ -154,12 +171,9 @@ BW__MAP_INLINE void *bw__map_look_word(const struct bw__map *map, uint64_t key, 
     const struct bw__map_head *head = (const struct bw__map_head *)map;
     if (BW__UNLIKELY(head == NULL) || BW__UNLIKELY(*(const volatile uint8_t *)&head->writing != 0))
         return bw__map_find_by(map, at, way);
-    __extension__ typedef unsigned __int128 double_word;
-    double_word product = (double_word)(key ^ head->seed) * 0x9e3779b97f4a7c15u;
-    uint64_t hash = ((uint64_t)product ^ (uint64_t)(product >> 64)) * 0xd6e8feb86659fd93u;
+    uint64_t hash = bw__hash_word(key, head->seed);
     uintptr_t entry = head->directory[hash >> 1 >> head->shift];
-    unsigned code = entry & 63, groups = 2 * code + (code == 0 ? 1u : code == 63 ? 16u : 0u);
-    char *group = (char *)(entry & ~(uintptr_t)63) + ((hash >> 16 & 0xffffffffu) * groups >> 32) * (16 * bytes);
+    char *group = (char *)(entry & ~(uintptr_t)63) + bw__map_home(hash, bw__map_groups(entry)) * (16 * bytes);
     __builtin_prefetch(group + 64);
     uint64_t control;
     __builtin_memcpy(&control, group, sizeof control);
@@ -170,7 +184,7 @@ BW__MAP_INLINE void *bw__map_look_word(const struct bw__map *map, uint64_t key, 
         if (BW__LIKELY(__builtin_memcmp(slot, at, bytes) == 0))
             return slot + bytes;
     }
-    if (BW__LIKELY((control >> 56 >> ((hash >> 8 & 0xff) * 7 >> 8) & 1) == 0))
+    if (BW__LIKELY((control >> 56 >> bw__map_class(hash) & 1) == 0))
         return NULL;
     return bw__map_find_by(map, at, way);
 }

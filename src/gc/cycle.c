@@ -1,8 +1,7 @@
 /* cycle.c - a collection, phase by phase.
  *
  * 1. Helpers that are wanted are made. The loader's lock is taken, so that the list of loaded objects holds still; then
- * the
- *    gc lock.
+ *    the gc lock.
  * 2. The sweep that the last collection left is finished; the span arrays are packed; the world stops.
  * 3. The byte that means alive changes; what is left of each thread's runs gets it; roots are listed.
  * 4. Marking, in parallel.

@@ -28,9 +28,7 @@ static struct layout *chan_layout(void) {
             .kind = KIND_CHANNEL, .by_make = true, .scan = SCAN_BITS, .pointer_map = &words, .name = "chan"};
         like.slot_bytes = (sizeof(struct chan) + GRANULE_BYTES - 1) & ~(GRANULE_BYTES - 1);
         like.element_words = sizeof(struct chan) / 8;
-        made = layout_new(&like);
-        if (made == NULL)
-            os_fatal("runtime: out of memory: cannot make a layout");
+        made = typed_layout(&like);
         atomic_store_explicit(&layout, made, memory_order_release);
     }
     types_lock_release();
@@ -105,36 +103,6 @@ bool bw__chan_recv(void *at, void *value) {
     }
     thread_leave(self);
     return ok;
-}
-
-bool bw__chan_try_send(void *at, const void *value) {
-    struct chan *chan = at;
-    if (chan == NULL)
-        return false;
-    struct thread *self = thread_enter();
-    os_lock_acquire(&chan->lock);
-    if (chan->closed) {
-        os_lock_release(&chan->lock);
-        chan_send_on_closed(self);
-    }
-    bool sent = send_now(self, chan, value);
-    if (!sent)
-        os_lock_release(&chan->lock);
-    thread_leave(self);
-    return sent;
-}
-
-bool bw__chan_try_recv(void *at, void *value, bool *ok) {
-    struct chan *chan = at;
-    if (chan == NULL)
-        return false;
-    struct thread *self = thread_enter();
-    os_lock_acquire(&chan->lock);
-    bool received = receive_now(self, chan, value, ok);
-    if (!received)
-        os_lock_release(&chan->lock);
-    thread_leave(self);
-    return received;
 }
 
 void bw__chan_close(void *at) {

@@ -87,8 +87,7 @@ static inline bool send_now(struct thread *self, struct chan *chan, const void *
     struct waiter *receiver = list_take(&chan->receivers);
     if (receiver) {
         os_lock_release(&chan->lock);
-        if (receiver->value)
-            copy(chan, receiver->value, value);
+        copy(chan, receiver->value, value);
         receiver->done = true;
         sched_ready(self, receiver->goroutine);
         return true;

@@ -2,6 +2,7 @@
 #ifndef BURROW_HASH_H
 #define BURROW_HASH_H
 
+#include <burrow/map.h>
 #define XXH_INLINE_ALL
 #include <stddef.h>
 #include <stdint.h>
@@ -13,8 +14,7 @@
  * places: a random one could be near a simple fraction, and leave neighbours together. The seed is secret, so that
  * nobody can choose words that collide. */
 static inline uint64_t hash_word(uint64_t word, uint64_t seed) {
-    unsigned __int128 product = (unsigned __int128)(word ^ seed) * 0x9e3779b97f4a7c15u;
-    return ((uint64_t)product ^ (uint64_t)(product >> 64)) * 0xd6e8feb86659fd93u;
+    return bw__hash_word(word, seed);
 }
 
 uint64_t hash_many_bytes(const void *bytes, size_t length, uint64_t seed);

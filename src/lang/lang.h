@@ -41,6 +41,7 @@ void *typed_array(bw__site *site, size_t bytes);         /* an array's site; byt
 void *typed_ring(const bw_type *type, size_t bytes);     /* an array in a channel */
 void *typed_memory(struct layout *layout, size_t bytes); /* an object of a layout of one's own */
 void typed_free(void *object);                           /* at once; nobody has a pointer to it */
+struct layout *typed_layout(const struct layout *like);  /* a new one; INSIDE */
 struct layout *typed_single_layout(const bw_type *type); /* INSIDE */
 /* The type of the object whose first byte is at the address: of a single object; NULL for anything else. */
 const bw_type *type_of_object(const void *address);

@@ -85,8 +85,7 @@ struct bw__map {
 };
 
 #if defined(__SSE2__)
-/* The inline search of the public header goes by the same places and sizes, and by hash_word, home_of, groups_of, tag_of
- * and class_of. */
+/* The inline search of the public header goes by the same places. */
 #define SAME_PLACE(member)                                                                                             \
     _Static_assert(offsetof(struct bw__map, member) == offsetof(struct bw__map_head, member), #member)
 SAME_PLACE(seed);
@@ -122,7 +121,7 @@ static inline uint32_t tag_of(uint64_t hash) {
 #define CLASS_STEPS                                                                                                    \
     { 1, 7, 11, 13, 17, 19, 23 }
 static inline unsigned class_of(uint64_t hash) {
-    return (unsigned)((hash >> 8 & 0xff) * CLASSES >> 8);
+    return bw__map_class(hash);
 }
 static inline uint64_t overflow_bit(uint64_t hash) {
     return (uint64_t)1 << (56 + class_of(hash));
@@ -193,16 +192,16 @@ static inline char *table_of(uintptr_t entry) {
 }
 #define FULL_CODE (TABLE_ALIGN - 1)
 static inline unsigned groups_of(uintptr_t entry) {
-    unsigned code = entry & (TABLE_ALIGN - 1);
-    return 2 * code + (code == 0) + (code == FULL_CODE) * (MAX_GROUPS - 2 * FULL_CODE);
+    return bw__map_groups(entry);
 }
+_Static_assert(TABLE_ALIGN == 64 && 2 * FULL_CODE + 16 == MAX_GROUPS && CLASSES == 7, "as bw__map_groups, _class");
 static inline uintptr_t make_entry(const char *table, unsigned groups) {
     return (uintptr_t)table + (groups == MAX_GROUPS ? FULL_CODE : groups / 2);
 }
 /* Of the middle bits of the hash, those that the directory and the tags do not use, a fraction of the number of
  * groups. */
 static inline unsigned home_of(uint64_t hash, unsigned groups) {
-    return (unsigned)((hash >> 16 & 0xffffffffu) * groups >> 32);
+    return bw__map_home(hash, groups);
 }
 
 /* The group after this one for keys of that class. */

@@ -124,9 +124,7 @@ static struct map_type *make_map_type(const bw_type *type) {
         like.pointer_map = map;
         like.element_words = (uint32_t)(made->group_bytes / 8);
         like.slot_bytes = bytes <= BW__MAX_SMALL ? (uint32_t)bytes : 0;
-        made->table_layouts[step] = layout_new(&like);
-        if (made->table_layouts[step] == NULL)
-            os_fatal("runtime: out of memory: cannot make a layout");
+        made->table_layouts[step] = typed_layout(&like);
     }
     static struct layout *map_layout;
     if (map_layout == NULL) {
@@ -136,9 +134,7 @@ static struct map_type *make_map_type(const bw_type *type) {
             .kind = KIND_MAP, .by_make = true, .scan = SCAN_BITS, .pointer_map = &words, .name = "map"};
         like.slot_bytes = (sizeof(struct bw__map) + GRANULE_BYTES - 1) & ~(GRANULE_BYTES - 1);
         like.element_words = sizeof(struct bw__map) / 8;
-        map_layout = layout_new(&like);
-        if (map_layout == NULL)
-            os_fatal("runtime: out of memory: cannot make a layout");
+        map_layout = typed_layout(&like);
     }
     made->map_layout = map_layout;
     return made;

@@ -1,11 +1,7 @@
 /* trampoline_aarch64.S - as trampoline_x86_64.S. The static chain register is x18 with gcc 12 and clang 14; with a compiler that
  * has another one every test of bw_defer fails at once. */
 #if defined(__aarch64__)
-#define FUNCTION 0
-#define STACK_WORDS 8
-#define INTEGER 16
-#define VECTOR 96
-#define STACK 224
+#include "../sched/call_record.inc"
 
     .text
     .p2align 4
@@ -60,15 +56,7 @@ bw__call_make:
     ldr x11, [x10, x9, lsl #3]
     str x11, [x12, x9, lsl #3]
     cbnz x9, 1b
-2:  ldp x0, x1, [x16, #INTEGER]
-    ldp x2, x3, [x16, #INTEGER + 16]
-    ldp x4, x5, [x16, #INTEGER + 32]
-    ldp x6, x7, [x16, #INTEGER + 48]
-    ldr x8, [x16, #INTEGER + 64]
-    ldp q0, q1, [x16, #VECTOR]
-    ldp q2, q3, [x16, #VECTOR + 32]
-    ldp q4, q5, [x16, #VECTOR + 64]
-    ldp q6, q7, [x16, #VECTOR + 96]
+2:  load_arguments x16
     ldr x16, [x16, #FUNCTION]
     blr x16
     mov sp, x29

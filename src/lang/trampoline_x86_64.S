@@ -8,11 +8,7 @@
  * and as many words as the macro found that they can take at most.
  */
 #if defined(__x86_64__)
-#define FUNCTION 0
-#define STACK_WORDS 8
-#define INTEGER 16
-#define VECTOR 96
-#define STACK 224
+#include "../sched/call_record.inc"
 
     .text
     .p2align 4
@@ -63,20 +59,7 @@ bw__call_make:
     movq %rdi, %r10
     testq %rcx, %rcx
     jnz 2f
-1:  movq INTEGER(%r10), %rdi
-    movq INTEGER+8(%r10), %rsi
-    movq INTEGER+16(%r10), %rdx
-    movq INTEGER+24(%r10), %rcx
-    movq INTEGER+32(%r10), %r8
-    movq INTEGER+40(%r10), %r9
-    movaps VECTOR(%r10), %xmm0
-    movaps VECTOR+16(%r10), %xmm1
-    movaps VECTOR+32(%r10), %xmm2
-    movaps VECTOR+48(%r10), %xmm3
-    movaps VECTOR+64(%r10), %xmm4
-    movaps VECTOR+80(%r10), %xmm5
-    movaps VECTOR+96(%r10), %xmm6
-    movaps VECTOR+112(%r10), %xmm7
+1:  load_arguments %r10
     movl $8, %eax /* what a variadic function asks */
     call *FUNCTION(%r10)
     .cfi_remember_state

@@ -26,7 +26,7 @@ static void fill_scan(struct layout *layout, const struct type_info *type, bool 
     }
 }
 
-static struct layout *made(const struct layout *like) {
+struct layout *typed_layout(const struct layout *like) {
     struct layout *layout = layout_new(like);
     if (layout == NULL)
         os_fatal("runtime: out of memory: cannot make a layout");
@@ -42,7 +42,7 @@ static struct layout *single_object_layout(struct type_info *type, enum ledger_k
         like.slot_bytes = (uint32_t)bytes;
         like.spare = type->type.size < bytes;
     }
-    return made(&like);
+    return typed_layout(&like);
 }
 
 static struct layout *find_single(struct type_info *type) {
@@ -67,32 +67,32 @@ static struct layout *find_boxed(struct type_info *type) {
 
 static struct layout *layout_of_size(const struct layout *layout, size_t bytes);
 
-static struct layout *find_array(struct type_info *type, uint32_t size_class) {
-    types_lock_acquire();
-    if (type->arrays[size_class] == NULL) {
-        __atomic_store_n(&gc_hooks.layout_of_size, layout_of_size, __ATOMIC_RELEASE); /* read without a lock */
-        struct layout like = {.kind = KIND_SLICE, .by_make = true};
+/* Of arrays of the type in one size class, in `arrays`; under the lock, and read without it. */
+static struct layout *array_layout(struct type_info *type, struct layout **arrays, uint32_t size_class,
+                                   enum ledger_kind kind) {
+    if (arrays[size_class] == NULL) {
+        struct layout like = {.kind = kind, .by_make = true};
         fill_scan(&like, type, true);
         if (size_class != 0)
             like.slot_bytes = bw__class_bytes(size_class);
-        __atomic_store_n(&type->arrays[size_class], made(&like), __ATOMIC_RELEASE);
+        __atomic_store_n(&arrays[size_class], typed_layout(&like), __ATOMIC_RELEASE);
     }
+    return arrays[size_class];
+}
+
+static struct layout *find_array(struct type_info *type, uint32_t size_class) {
+    types_lock_acquire();
+    __atomic_store_n(&gc_hooks.layout_of_size, layout_of_size, __ATOMIC_RELEASE); /* read without a lock */
+    struct layout *layout = array_layout(type, type->arrays, size_class, KIND_SLICE);
     types_lock_release();
-    return type->arrays[size_class];
+    return layout;
 }
 
 static struct layout *find_ring(struct type_info *type, uint32_t size_class) {
     types_lock_acquire();
     if (type->rings == NULL)
         type->rings = type_memory(BW__CLASSES * sizeof *type->rings);
-    if (type->rings[size_class] == NULL) {
-        struct layout like = {.kind = KIND_CHANNEL, .by_make = true};
-        fill_scan(&like, type, true);
-        if (size_class != 0)
-            like.slot_bytes = bw__class_bytes(size_class);
-        type->rings[size_class] = made(&like);
-    }
-    struct layout *layout = type->rings[size_class];
+    struct layout *layout = array_layout(type, type->rings, size_class, KIND_CHANNEL);
     types_lock_release();
     return layout;
 }

@@ -193,22 +193,28 @@ static void retire(void *argument);
 
 static void switch_to(struct worker *worker, struct goroutine *to) {
     struct goroutine *from = worker->current;
-    if (to != from) {
-        save_state(from);
-        from->saved_errno = *worker->errno_at;
-        from->running = false;
-        to->running = true;
-        load_state(to);
-        *worker->errno_at = to->saved_errno;
-        worker->current = to;
-        worker->thread->goroutine = to;
-        thread_set_stack(worker->thread, to->stack);
-        atomic_store_explicit(&worker->turn, worker->turn + 1, memory_order_relaxed);
-        os_fiber_leave(&from->fiber, &to->fiber, to->stack, worker->after == retire);
-        sched_switch(&from->stack_pointer, to->stack_pointer);
-        os_fiber_arrive(&from->fiber);
-    }
+    save_state(from);
+    from->saved_errno = *worker->errno_at;
+    from->running = false;
+    to->running = true;
+    load_state(to);
+    *worker->errno_at = to->saved_errno;
+    worker->current = to;
+    worker->thread->goroutine = to;
+    thread_set_stack(worker->thread, to->stack);
+    atomic_store_explicit(&worker->turn, worker->turn + 1, memory_order_relaxed);
+    os_fiber_leave(&from->fiber, &to->fiber, to->stack, worker->after == retire);
+    sched_switch(&from->stack_pointer, to->stack_pointer);
+    os_fiber_arrive(&from->fiber);
     after_switch();
+}
+
+/* To the goroutine that is next, or to looking for one; `after` is done there. */
+static void switch_to_next(struct worker *worker, void (*after)(void *), void *argument) {
+    worker->after = after;
+    worker->after_argument = argument;
+    struct goroutine *next = next_of_own(worker);
+    switch_to(worker, next ? next : &worker->idle);
 }
 
 struct thread *sched_park(struct thread *self, const char *why, void (*commit)(void *), void *argument) {
@@ -225,11 +231,7 @@ struct thread *sched_park(struct thread *self, const char *why, void (*commit)(v
         thread_safe_end(self);
         atomic_store(&goroutine->woken, 0);
     } else {
-        struct worker *worker = self->worker;
-        worker->after = commit;
-        worker->after_argument = argument;
-        struct goroutine *next = next_of_own(worker);
-        switch_to(worker, next ? next : &worker->idle);
+        switch_to_next(self->worker, commit, argument);
         self = this_thread();
     }
     goroutine->waits_for = NULL;
@@ -551,12 +553,8 @@ void sched_begin(void) {
 
 __attribute__((used, visibility("hidden"), noreturn)) void sched_end(void);
 void sched_end(void) {
-    struct thread *self = thread_enter();
-    struct worker *worker = self->worker;
-    worker->after = retire;
-    worker->after_argument = worker->current;
-    struct goroutine *next = next_of_own(worker);
-    switch_to(worker, next ? next : &worker->idle);
+    struct worker *worker = thread_enter()->worker;
+    switch_to_next(worker, retire, worker->current);
     __builtin_unreachable();
 }
 

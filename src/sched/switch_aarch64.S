@@ -1,9 +1,7 @@
 /* switch_aarch64.S - from one stack to another; see switch_x86_64.S. Preserved by a call: x19 to x30, d8 to d15. sched_entry
  * finds the record at x19 and the stack pointer in x20. */
 #if defined(__aarch64__)
-#define FUNCTION 0 /* struct bw__call */
-#define INTEGER 16
-#define VECTOR 96
+#include "call_record.inc"
 
     .text
     .p2align 4
@@ -54,15 +52,7 @@ sched_entry:
     .cfi_undefined 30
     mov x29, #0
     bl sched_begin
-    ldp x0, x1, [x19, #INTEGER]
-    ldp x2, x3, [x19, #INTEGER + 16]
-    ldp x4, x5, [x19, #INTEGER + 32]
-    ldp x6, x7, [x19, #INTEGER + 48]
-    ldr x8, [x19, #INTEGER + 64]
-    ldp q0, q1, [x19, #VECTOR]
-    ldp q2, q3, [x19, #VECTOR + 32]
-    ldp q4, q5, [x19, #VECTOR + 64]
-    ldp q6, q7, [x19, #VECTOR + 96]
+    load_arguments x19
     ldr x16, [x19, #FUNCTION]
     mov sp, x20
     mov x19, #0

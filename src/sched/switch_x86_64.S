@@ -8,9 +8,7 @@
  *                  record is below that, and so is gone once the function runs: it keeps no arguments alive.
  */
 #if defined(__x86_64__)
-#define FUNCTION 0 /* struct bw__call */
-#define INTEGER 16
-#define VECTOR 96
+#include "call_record.inc"
 
     .text
     .p2align 4
@@ -67,20 +65,7 @@ sched_entry:
     .cfi_undefined %rip
     xorl %ebp, %ebp
     call sched_begin
-    movq INTEGER(%rbx), %rdi
-    movq INTEGER+8(%rbx), %rsi
-    movq INTEGER+16(%rbx), %rdx
-    movq INTEGER+24(%rbx), %rcx
-    movq INTEGER+32(%rbx), %r8
-    movq INTEGER+40(%rbx), %r9
-    movaps VECTOR(%rbx), %xmm0
-    movaps VECTOR+16(%rbx), %xmm1
-    movaps VECTOR+32(%rbx), %xmm2
-    movaps VECTOR+48(%rbx), %xmm3
-    movaps VECTOR+64(%rbx), %xmm4
-    movaps VECTOR+80(%rbx), %xmm5
-    movaps VECTOR+96(%rbx), %xmm6
-    movaps VECTOR+112(%rbx), %xmm7
+    load_arguments %rbx
     movq FUNCTION(%rbx), %r11
     movl $8, %eax
     movq %r12, %rsp

@@ -28,21 +28,40 @@ static void closes(bw_chan(int) c) {
     bw_close(c);
 }
 
+static bool try_send(bw_chan(int) c, int value) {
+    bw_select {
+        bw_on_send(c, value) return true;
+        bw_default return false;
+    }
+    return false;
+}
+static bool try_recv(bw_chan(int) c, int *value, bool *is_value) {
+    bw_select {
+        bw_on_recv_ok(c, v, ok) {
+            *value = v;
+            *is_value = ok;
+            return true;
+        }
+        bw_default return false;
+    }
+    return false;
+}
+
 static void test_alone(void **state) {
     (void)state;
     bw_chan(int) nil = NULL, c = bw_make_chan(int, 3);
     CHECK(bw_chan_len(nil) == 0 && bw_chan_cap(nil) == 0 && bw_chan_len(c) == 0 && bw_chan_cap(c) == 3);
     int value = 9;
     bool ok;
-    CHECK(!bw__chan_try_recv((void *)nil, &value, &ok) && !bw__chan_try_send((void *)nil, &value));
-    CHECK(!bw__chan_try_recv((void *)c, &value, &ok));
+    CHECK(!try_recv(nil, &value, &ok) && !try_send(nil, value));
+    CHECK(!try_recv(c, &value, &ok));
     for (int round = 0; round < 5; round++) {
         for (int i = 0; i < 3; i++)
             bw_send(c, 10 * round + i);
         CHECK(bw_chan_len(c) == 3);
-        CHECK(!bw__chan_try_send((void *)c, &value));
+        CHECK(!try_send(c, value));
         CHECK(bw_recv(c) == 10 * round);
-        CHECK(bw__chan_try_send((void *)c, &value));
+        CHECK(try_send(c, value));
         CHECK(bw_recv(c) == 10 * round + 1 && bw_recv(c) == 10 * round + 2 && bw_recv(c) == 9);
     }
     bw_send(c, 4);
@@ -52,7 +71,7 @@ static void test_alone(void **state) {
     CHECK(bw_recv(c) == 5);
     CHECK(!bw_recv_ok(c, &value) && value == 0);
     CHECK(bw_recv(c) == 0);
-    CHECK(bw__chan_try_recv((void *)c, &value, &ok) && !ok);
+    CHECK(try_recv(c, &value, &ok) && !ok);
     CHECK(panics_with(bw_protect(sends, c), "send on closed channel"));
     CHECK(panics_with(bw_protect(closes, c), "close of closed channel"));
     CHECK(panics_with(bw_protect(closes, nil), "close of nil channel"));
