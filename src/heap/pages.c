@@ -282,10 +282,10 @@ static size_t release_run(struct span *run) {
     return released;
 }
 
-size_t pages_release(size_t keep) {
+/* One pass over the bins. Large runs first: they cost the fewest calls and split the fewest huge pages. Each takes its
+ * runs out one by one, since the lock is not held while the system works. */
+static size_t release_once(size_t keep) {
     size_t released = 0;
-    /* Large runs first: they cost the fewest calls and split the fewest huge pages. Each pass over a bin takes its runs
-     * out one by one, since the lock is not held while the system works. */
     for (unsigned bin = BINS; bin-- > 0;) {
         for (;;) {
             os_lock_acquire(&pages_lock);
@@ -313,5 +313,13 @@ size_t pages_release(size_t keep) {
                 break;
         }
     }
+    return released;
+}
+
+/* What another thread had in hand may come back joined with dirty neighbours, to a bin that the pass is over with. */
+size_t pages_release(size_t keep) {
+    size_t released = 0, more;
+    while ((more = release_once(keep)) > 0)
+        released += more;
     return released;
 }

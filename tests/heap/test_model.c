@@ -6,6 +6,8 @@
 // valgrind: yes
 #include "support.h"
 
+#include "gc/gc.h"
+
 #include <pthread.h>
 #include <stdatomic.h>
 #include <sys/mman.h>
@@ -365,6 +367,46 @@ static void test_memory_goes_back(void **state) {
     }
 }
 
+// The background gives memory back as well, but keeps some: a run that it has in hand while its neighbours become free
+// joins with them when it comes back, and may be a larger one then than those that bw_free_os_memory still looks at.
+#define APART 400
+static void *keeps_some(void *barrier) {
+    pthread_barrier_wait(barrier);
+    struct thread *self = thread_enter();
+    pages_release((size_t)8 << 20);
+    thread_leave(self);
+    return NULL;
+}
+static void test_two_give_back(void **state) {
+    (void)state;
+    if (UNDER_SANITIZER || under_valgrind())
+        skip(); // as above
+    static char *objects[APART];
+    pthread_barrier_t barrier;
+    assert_int_equal(pthread_barrier_init(&barrier, NULL, 2), 0);
+    for (size_t round = 0; round < effort(100); round++) {
+        for (size_t i = 0; i < APART; i++) {
+            size_t bytes = (size_t)(i % 7 + 1) << 16;
+            objects[i] = bw_alloc_noscan(bytes);
+            memset(objects[i], 1, bytes);
+        }
+        for (size_t i = 0; i < APART; i += 2)
+            bw_free(objects[i]);
+        pthread_t other;
+        assert_int_equal(pthread_create(&other, NULL, keeps_some, &barrier), 0);
+        pthread_barrier_wait(&barrier);
+        for (size_t i = 1; i < APART; i += 2)
+            bw_free(objects[i]);
+        memset(objects, 0, sizeof objects);
+        struct thread *self = thread_enter(); // the last step of bw_free_os_memory
+        pages_release(0);
+        thread_leave(self);
+        assert_int_equal(pthread_join(other, NULL), 0);
+        assert_int_equal(atomic_load(&heap.dirty_free_pages), 0);
+    }
+    pthread_barrier_destroy(&barrier);
+}
+
 // One object in fifty lives: the pages between go back, and what lives is unharmed.
 static char **survivors;
 #define SPARSE 100000
@@ -448,6 +490,7 @@ int main(int argc, char **argv) {
         cmocka_unit_test(test_one_thread),
         cmocka_unit_test(test_threads),
         cmocka_unit_test(test_threads_with_frequent_collections),
+        cmocka_unit_test(test_two_give_back),
         cmocka_unit_test(test_memory_goes_back),
         cmocka_unit_test(test_pages_within_spans_go_back),
         cmocka_unit_test(test_sizes_share_the_heap),
