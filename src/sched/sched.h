@@ -54,6 +54,47 @@ struct goroutine *stack_new(void);
 void stack_free(struct goroutine *goroutine);
 void stacks_each(void (*visit)(struct goroutine *, void *), void *context); /* those in use; the world is stopped */
 
+/* --- timers.c: what is to be done at a time (os_now_ns) --- */
+struct timer {
+    int64_t when; /* not to be changed while it is pending */
+    /* INSIDE, without a lock; on whatever thread it is whose turn it is; it must not park. */
+    void (*fire)(struct thread *self, struct timer *timer, int64_t now);
+    struct timers *_Atomic in; /* the heap where it is pending; NULL: it is not */
+    size_t at;                 /* its place there */
+};
+struct timers { /* zero: empty */
+    os_lock lock;
+    struct timer_entry *entries;
+    size_t count, capacity;
+    _Atomic int64_t next; /* when the first is due; 0: there is none */
+    bool known;           /* in the list from timers_first on: it had a timer some time */
+    struct timers *others;
+};
+extern struct timers *_Atomic timers_first;
+extern struct timers timers_of_others; /* of the threads that are no workers */
+int64_t timer_in(int64_t ns);          /* the time so long from now; INT64_MAX: never */
+/* From here on it is pending: its memory, and what it refers to, must and will stay. It must not be so already. INSIDE. */
+void timer_start(struct thread *self, struct timer *timer);
+/* The same under a lock. True: it is due first, and sched_timer_added is left to the caller, once it holds none. */
+bool timer_insert(struct thread *self, struct timer *timer);
+/* Was it pending? It is not from here on. If it was not then `fire` has been called, or is about to be, or has not
+ * returned: what has to be known of that, `fire` and the caller must agree upon under a lock of their own. INSIDE. */
+bool timer_stop(struct timer *timer);
+/* timer_stop, and timer_start for another time. INSIDE; of several callers for one timer only one at a time. */
+bool timer_reset(struct thread *self, struct timer *timer, int64_t when);
+static inline int64_t timers_next(const struct timers *timers) { /* when the first is due; INT64_MAX: there is none */
+    int64_t next = atomic_load(&timers->next);
+    return next ? next : INT64_MAX;
+}
+/* Fires those that are due, but not all if they are hundreds; were there any? INSIDE, no lock held. */
+bool timers_run(struct thread *self, struct timers *timers, int64_t now);
+void timers_each_root(void (*visit)(void *context, uintptr_t lo, uintptr_t hi), void *context); /* world stopped */
+/* In a child: all that is pending in heaps other than this one goes to timers_of_others. `own` may be NULL. */
+void timers_forked(struct timers *own);
+/* In sched.c: the heap of the calling worker, or timers_of_others; and that a timer is due first in it. */
+struct timers *sched_timers(struct thread *self) __attribute__((weak));
+void sched_timer_added(struct thread *self, int64_t when) __attribute__((weak));
+
 /* --- switch_*.S --- */
 /* Saves the registers that a call preserves and the stack pointer, and goes on where another stack was left. */
 void sched_switch(uintptr_t *save, uintptr_t load);
