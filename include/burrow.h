@@ -41,6 +41,7 @@
 #include <burrow/print.h>
 #include <burrow/goroutine.h>
 #include <burrow/chan.h>
+#include <burrow/traceback.h>
 
 #ifdef BURROW_SHORT_NAMES
 #include <burrow/short_names.h>
