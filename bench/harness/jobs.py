@@ -23,6 +23,10 @@ METRICS = {
     "time": ("ns/op", LOWER),
     "size": ("B", LOWER),
     "longest": ("us", LOWER),
+    "create": ("ns", LOWER),
+    "duration": ("ms", LOWER),
+    "collection": ("ms", LOWER),
+    "wake": ("ns", LOWER),
     "rate": ("Mop/s", HIGHER),
     "objects": ("Mobj/s", HIGHER),
     "bytes": ("MiB/s", HIGHER),
@@ -66,6 +70,8 @@ class Job:
     quick_spawns: int = 1
     memory: int = 0  # bytes that must be available
     environment: dict = field(default_factory=dict)
+    procs: int = 0  # processors; 0: as many as --procs says
+    rows: str = ""  # how its rows are to be read, where their names tell them apart; otherwise each is described
 
 
 def find(pattern, text):
@@ -192,7 +198,15 @@ def allocation(procs, ballast):
         return threads + (["ballast"] if ballast else [])
 
     return Job(
-        name=group, program="alloc", workloads=workloads, arguments=arguments, figures=figures, check=check, rounds=3
+        name=group,
+        program="alloc",
+        workloads=workloads,
+        arguments=arguments,
+        figures=figures,
+        check=check,
+        rounds=3,
+        rows="n: no pointers, p: with pointers; -2t: two threads, each with its own ring of 64 slots; time of one "
+        "thread's operation",
     )
 
 
@@ -427,6 +441,93 @@ def go_values():
     )
 
 
+# ---- goroutines: each program on one processor and on two ------------------------------------------------------------
+
+
+def on(procs, name):
+    return f"{name}-p{procs}"
+
+
+def plural(procs):
+    return "one processor" if procs == 1 else f"{procs} processors"
+
+
+def row_job(group, program, rows, procs):
+    """A program that prints "R NAME_pN ns/op X" for each of `rows`: {NAME: (workload, description)}."""
+
+    def figures(text, usage):
+        printed = dict(re.findall(rf"^R (\S+)_p{procs} ns/op ([\d.]+)", text, re.MULTILINE))
+        missing = [row for row in rows if row not in printed]
+        if missing:
+            raise BadOutput(f"no figure for {', '.join(missing)}")
+        return {on(procs, name): {"time": float(printed[row])} for row, (name, _) in rows.items()}
+
+    return Job(
+        name=on(procs, group),
+        program=program,
+        workloads=[
+            Workload(on(procs, name), group, f"{words}; {plural(procs)}") for name, words in rows.values()
+        ],
+        arguments=lambda peer, number_of_procs, repetitions: [],
+        figures=figures,
+        check=check_lines,
+        peers=["burrow", "go"],
+        procs=procs,
+    )
+
+
+CHAN_ROWS = {
+    "chan_unbuf_pingpong_roundtrip": ("chan-ping-pong", "there and back through two channels without buffer"),
+    "chan_unbuf_oneway": ("chan-one-way", "values through a channel without buffer"),
+    "chan_buf1_prodcons": ("chan-buffer-1", "values through a channel with room for 1"),
+    "chan_buf10_prodcons": ("chan-buffer-10", "values through a channel with room for 10"),
+    "chan_buf128_prodcons": ("chan-buffer-128", "values through a channel with room for 128"),
+    "chan_buf1024_prodcons": ("chan-buffer-1024", "values through a channel with room for 1024"),
+    "chan_buf_send+recv_same_goroutine": ("chan-alone", "sending and receiving in one goroutine, room for 1"),
+    "chan_buf128_4prod1cons": ("chan-producers", "four goroutines send, one receives; room for 128"),
+    "select4_unbuf_4prod": ("select-4", "one of four channels without buffer, each with a sender of its own"),
+    "select4_send+select_ready_same_goroutine": ("select-4-ready", "sending to one of four channels, and a select of all"),
+    "select_nonblock_empty": ("select-default", "a receive or a default, nothing to receive"),
+    "chan_make_buf1": ("chan-make", "making a channel with room for 1"),
+}
+
+
+def line_job(name, words, pattern, metric, procs, same):
+    """A program that prints one line, of which `pattern` finds the figure and `same` what all peers must print alike."""
+    return Job(
+        name=on(procs, name),
+        program=name,
+        workloads=[Workload(on(procs, name), name, f"{words}; {plural(procs)}")],
+        arguments=lambda peer, number_of_procs, repetitions: [],
+        figures=lambda text, usage: {on(procs, name): {metric: number(pattern, text), "cpu": usage["cpu"]}},
+        check=lambda text: {"result": find(same, text).group(1)},
+        peers=["burrow", "go"],
+        procs=procs,
+    )
+
+
+def goroutines(procs):
+    return [
+        row_job("chan", "chan", CHAN_ROWS, procs),
+        line_job(
+            "ring",
+            "a token passed 5 M times round 503 goroutines",
+            r"^R threadring503_\S+ ns/pass ([\d.]+)",
+            "time",
+            procs,
+            r" (id=\d+)",
+        ),
+        line_job(
+            "sieve",
+            "2500 primes through a chain of as many goroutines",
+            r"^R sieve_\S+ wall_ms ([\d.]+)",
+            "duration",
+            procs,
+            r" (last=\d+)",
+        ),
+    ]
+
+
 # ---- the main program ------------------------------------------------------------------------------------------------
 
 
@@ -480,6 +581,8 @@ def all_jobs(procs):
     jobs.append(resident("mixed", "400,000 objects of mixed sizes replaced at random"))
     jobs.append(resident("queue", "a list of 4 million 16 B nodes, appended to and taken from"))
     jobs += [maps(), go_values()]
+    for processors in range(1, min(procs, 2) + 1):
+        jobs += goroutines(processors)
     jobs.append(crossref())
     jobs += [startup(False), startup(True)]
     return jobs

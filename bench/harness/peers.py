@@ -126,7 +126,7 @@ class CPeer(Peer):
         self.require()
         source = BENCH / "workloads" / f"{name}.c"
         target = BINARIES / f"{name}-{self.name}"
-        if outdated(target, [source, BENCH / "workloads" / "peer.h", *self.inputs()]):
+        if outdated(target, [source, *(BENCH / "workloads").glob("*.h"), *self.inputs()]):
             make(target, [CC, *CFLAGS, self.define(), str(source), *self.links])
         return target
 

@@ -8,7 +8,7 @@ import shutil
 import time
 from pathlib import Path
 
-from .jobs import MARK_SIZES, METRICS, SHAPES, alloc_name
+from .jobs import MARK_SIZES, METRICS, SHAPES, alloc_name, on
 from .peers import CC, PEERS, run_quietly
 
 GROUPS = {
@@ -20,6 +20,15 @@ GROUPS = {
     "larson": "Cross-thread",
     "frag": "Fragmentation",
     "resident": "Resident memory beside live bytes",
+    "map": "Maps",
+    "append": "Appending to slices",
+    "value": "Go's values",
+    "chan": "Channels and select",
+    "gor": "Goroutines",
+    "ring": "Thread ring",
+    "sieve": "Prime sieve",
+    "sync": "Mutexes and their like",
+    "timers": "Timers",
     "crossref": "crossref",
     "startup": "Start-up",
 }
@@ -127,7 +136,7 @@ def worst(measures, choose):
         if any(value is None for _, value in found):
             return None
         name, (value, _) = choose(found, key=lambda item: item[1][0])
-        return value, f"the worst: {name}"
+        return value, f"the worst: {name}" if len(found) > 1 else ""
 
     return measure
 
@@ -139,6 +148,18 @@ def scaling(size):
         return (2 * one / two, "") if one and two else None
 
     return measure
+
+
+def on_each(words, limit, choices, metric="time"):
+    """Targets for one processor and for two: the worst of the ratios to Go's."""
+    return [
+        Target(
+            f"{words}, {'one processor' if procs == 1 else 'two processors'}: {metric}, as a ratio to Go's",
+            limit,
+            worst([(name, ratio(on(procs, name), metric, "go")) for name in choices], max),
+        )
+        for procs in (1, 2)
+    ]
 
 
 def startup_cost(results, peer):
@@ -196,6 +217,11 @@ TARGETS = [
         lambda r: startup_cost(r, "burrow-shared"),
         unit=" ms",
     ),
+    *on_each("ping-pong", 0.5, ["chan-ping-pong"]),
+    *on_each("buffered channels", 0.5, [f"chan-buffer-{room}" for room in (1, 10, 128, 1024)]),
+    *on_each("select", 0.5, ["select-4", "select-4-ready", "select-default"]),
+    *on_each("sieve", 0.5, ["sieve"], metric="duration"),
+    *on_each("ring", 0.5, ["ring"]),
 ]
 
 
@@ -264,21 +290,26 @@ def results_document(runs, procs, options):
         parts += ["", f"Left out: {peer} in {', '.join(names)}: {why}."]
 
     for group, title in GROUPS.items():
-        members = [(job, outcome) for job, outcome in runs if job.workloads[0].group == group and outcome.values]
+        members = [
+            (job, outcome, [workload for workload in job.workloads if workload.group == group])
+            for job, outcome in runs
+            if outcome.values
+        ]
+        members = [member for member in members if member[2]]
         if not members:
             continue
-        order = {workload.name: (job, outcome) for job, outcome in members for workload in job.workloads}
-        rows = list(rows_of(results, order))
+        rows = list(rows_of(results, [workload.name for _, _, workloads in members for workload in workloads]))
         peers = peers_of(rows)
         parts += ["", f"## {title}", ""]
-        for job, outcome in members:
+        for job, outcome, workloads in members:
+            rounds = count_of(outcome.rounds, "round")
             if len(job.workloads) == 1:
-                parts.append(f"- {job.name}: {job.workloads[0].description}; {count_of(outcome.rounds, 'round')}")
+                parts.append(f"- {job.name}: {workloads[0].description}; {rounds}")
+            elif job.rows:
+                parts.append(f"- {job.name}: {rounds}; {job.rows}")
             else:
-                parts.append(
-                    f"- {job.name}: {count_of(outcome.rounds, 'round')}; n: no pointers, p: with pointers; -2t: two "
-                    "threads, each with its own ring of 64 slots; time of one thread's operation"
-                )
+                parts.append(f"- {job.name}: {rounds}")
+                parts += [f"    - {workload.name}: {workload.description}" for workload in workloads]
         parts.append("")
         header = ["workload", "metric", *peers, "command"]
         body = []
