@@ -137,29 +137,30 @@ BW__END
  *     }
  */
 #define bw_select                                                                                                      \
-    for (bw__select bw__s, *bw__b __attribute__((unused)) = bw__select_begin(&bw__s); bw__select_round(&bw__s);)
+    for (bw__select bw__selected, *bw__select_at __attribute__((unused)) = bw__select_begin(&bw__selected);            \
+         bw__select_round(&bw__selected);)
 #define bw_on_recv(c, v) BW__ON_RECV(BW__UNIQUE(once), c, v)
 #define BW__ON_RECV(once_, c, v)                                                                                       \
-    if (bw__s.phase == 0 ? (bw__select_add(&bw__s, (void *)(c), false, NULL, sizeof((*(c))[0])), false)                \
-                         : bw__s.at++ == bw__s.chosen)                                                                 \
-        for (BW__CHAN_ELEMENT(c) v __attribute__((unused)) = *(BW__CHAN_ELEMENT(c) *)bw__s.value, *once_ = &v; once_;  \
-             once_ = NULL)
+    if (bw__selected.phase == 0 ? (bw__select_add(&bw__selected, (void *)(c), false, NULL, sizeof((*(c))[0])), false)  \
+                                : bw__selected.at++ == bw__selected.chosen)                                            \
+        for (BW__CHAN_ELEMENT(c) v __attribute__((unused)) = *(BW__CHAN_ELEMENT(c) *)bw__selected.value, *once_ = &v;  \
+             once_; once_ = NULL)
 #define bw_on_recv_ok(c, v, ok) BW__ON_RECV_OK(BW__UNIQUE(once), BW__UNIQUE(of), c, v, ok)
 #define BW__ON_RECV_OK(once_, of_, c, v, ok_)                                                                          \
-    bw_on_recv(c, v) for (bool ok_ = bw__s.ok, *once_ = &ok_; once_; once_ = NULL)
+    bw_on_recv(c, v) for (bool ok_ = bw__selected.ok, *once_ = &ok_; once_; once_ = NULL)
 #define bw_on_send(c, v) BW__ON_SEND(BW__UNIQUE(chan), BW__UNIQUE(value), BW__UNIQUE(once), c, v)
 #define BW__ON_SEND(chan_, value_, once_, c, v)                                                                        \
-    if (bw__s.phase == 0 ? ({                                                                                          \
+    if (bw__selected.phase == 0 ? ({                                                                                   \
             __typeof__(c) chan_ = (c);                                                                                 \
             BW__CHAN_ELEMENT(c) value_ = (v);                                                                          \
-            bw__select_add(&bw__s, (void *)chan_, true, &value_, sizeof value_);                                       \
+            bw__select_add(&bw__selected, (void *)chan_, true, &value_, sizeof value_);                                \
             false;                                                                                                     \
         })                                                                                                             \
-                         : bw__s.at++ == bw__s.chosen)                                                                 \
+                                : bw__selected.at++ == bw__selected.chosen)                                            \
         for (int once_ = 1; once_; once_ = 0)
 #define bw_default BW__DEFAULT(BW__UNIQUE(once))
 #define BW__DEFAULT(once_)                                                                                             \
-    if (bw__s.phase == 0 ? (bw__s.has_default = true, false) : bw__s.chosen < 0)                                       \
+    if (bw__selected.phase == 0 ? (bw__selected.has_default = true, false) : bw__selected.chosen < 0)                  \
         for (int once_ = 1; once_; once_ = 0)
 static inline bw__select *bw__select_begin(bw__select *select) {
     select->phase = -1;

@@ -116,7 +116,9 @@ static struct thread *wait(struct thread *self, struct work *work) {
     bw__select *select = work->select;
     struct selecting selecting = {0, NULL};
     struct goroutine *goroutine = sched_current(self);
-    for (int i = 0; i < select->count; i++) {
+    /* In random order, too: who comes to a channel that is in several cases takes the first of them. */
+    for (int turn = 0; turn < select->count; turn++) {
+        int i = work->turn[turn];
         bw__select_case *this = &select->cases[i];
         struct chan *chan = this->chan;
         work->waiters[i] = (struct waiter){
