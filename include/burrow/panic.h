@@ -176,9 +176,11 @@ BW__END
 #if defined(__clang__)
 #define BW__HAS_ATTRIBUTE(f, attribute) 0
 #else
-/* Of a function, or of the type that a pointer refers to. */
+/* Of a function, or of the type that a pointer refers to. Of a pointer itself gcc 12 says that it is pure if it is a
+ * parameter, and const if it is const. */
+#define BW__IS_FUNCTION(f) __builtin_types_compatible_p(__typeof__(f), __typeof__(*(f)))
 #define BW__HAS_ATTRIBUTE(f, attribute)                                                                                \
-    (__builtin_has_attribute(f, attribute) || __builtin_has_attribute(*(f), attribute))
+    ((BW__IS_FUNCTION(f) && __builtin_has_attribute(f, attribute)) || __builtin_has_attribute(*(f), attribute))
 #endif
 
 /* Stores a call of f with these arguments in the record at `call`, which has room for its words of stack. */

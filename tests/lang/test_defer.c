@@ -224,6 +224,12 @@ static __attribute__((warn_unused_result)) int unused(int n) {
     return n;
 }
 
+/* Of a parameter gcc says that it is pure, of a constant that it is const: neither is said of what they point to. */
+static void defer_parameter(int (*parameter)(int), int (*const constant)(int)) {
+    bw_defer(parameter, 1);
+    bw_defer(constant, 10);
+}
+
 static void test_arguments(void **state) {
     (void)state;
     called = 0;
@@ -261,6 +267,8 @@ static void test_arguments(void **state) {
         assert_null(pointer);
     }
     assert_int_equal(called, 111112);
+    defer_parameter(unused, unused);
+    assert_int_equal(called, 111112 + 11);
 }
 
 // Arguments are evaluated once, in place; also those that need the machinery themselves.

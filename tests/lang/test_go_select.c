@@ -437,8 +437,9 @@ static void test_what_waits(void **state) {
     (void)state;
     closed_chan = bw_make_chan(int, 0);
     bw_close(closed_chan);
-    static void (*const waiting[])(void) = {send_nil,        recv_nil,        recv_empty,   select_nothing, select_recv_nil,
-                                            select_send_nil, select_both_nil, select_empty, select_itself};
+    static void (*const waiting[])(void) = {send_nil,        recv_nil,        recv_empty,
+                                            select_nothing,  select_recv_nil, select_send_nil,
+                                            select_both_nil, select_empty,    select_itself};
     static void (*const going_on[])(void) = {send_room, recv_closed, select_default, select_ready, select_closed};
     static void (*const panicking[])(void) = {send_closed, select_send_closed};
     bw_chan(int) never = bw_make_chan(int, 0), done = bw_make_chan(int, 0);
@@ -468,7 +469,8 @@ static void second_receiver(bw_chan(int) a, bw_chan(int) b, bw_chan(int) told) {
     }
     bw_recv(a);
 }
-static void test_leaves_queue(void **state) { // select6: woken by b, the second leaves the queue of a without harm to it
+static void
+test_leaves_queue(void **state) { // select6: woken by b, the second leaves the queue of a without harm to it
     (void)state;
     for (size_t i = 0; i < effort(300); i++) {
         bw_chan(int) a = bw_make_chan(int, 0), b = bw_make_chan(int, 0), told = bw_make_chan(int, 0);
@@ -582,8 +584,7 @@ static void send_to_one_of_four(int count, bw_chan(int) * c) {
         bw_close(c[i]);
 }
 static void pass_on(bw_chan(int) from, bw_chan(int) to, bw_chan(int) done) {
-    bw_chan_range(v, from)
-        bw_send(to, v);
+    bw_chan_range(v, from) bw_send(to, v);
     bw_send(done, 1);
 }
 static void close_after(bw_chan(int) done, bw_chan(int) all) {
