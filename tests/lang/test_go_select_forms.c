@@ -1,7 +1,7 @@
-// Go's test/chan/select5.go: every shape of a select - with default first, last or not at all; with or without cases that
-// never go on, of a channel that nobody uses and of the nil channel; receiving in three ways, or sending - does the right
-// case, and evaluates channels and values in order, each once. Where Go's test writes a program with each shape as a function,
-// EACH_SHAPE here makes each a block.
+// Go's test/chan/select5.go: every shape of a select does the right case, and evaluates channels and values in order, each
+// once: with default or without; with or without cases that never go on, of a channel that nobody uses and of the nil
+// channel; receiving in three ways, or sending. Where Go's test writes a program with each shape as a function, EACH_SHAPE
+// here makes each a block.
 // timeout: 200
 #include "support.h"
 
