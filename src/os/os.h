@@ -112,6 +112,41 @@ uint64_t os_random(void);   /* unpredictable for other processes; for seeds, not
 const char *os_getenv(const char *name);
 void os_yield(void);
 
+/* --- descriptors: waiting for several at once (os_poll.c). Those that return int: 0 or more, or -errno --- */
+struct os_poll_event { /* as the kernel has it */
+    uint32_t what;
+    uint64_t data;
+}
+#if defined(__x86_64__)
+__attribute__((packed))
+#endif
+;
+#define OS_POLL_READABLE 0x0001u
+#define OS_POLL_WRITABLE 0x0004u
+#define OS_POLL_BROKEN 0x2018u    /* an error, or the other end has hung up, or has shut down its side */
+#define OS_POLL_BOTH_WAYS 0x0018u /* of those, what ends the writing, too */
+int os_poll_make(void);
+/* From here on `data` is told each time that the descriptor becomes readable or writable, and now if it is. -EPERM: it is
+ * of a kind that always is. -EEXIST: it was added before. */
+int os_poll_add(int poll, int fd, uint64_t data);
+int os_poll_change(int poll, int fd, uint64_t data); /* -ENOENT: it is not there */
+void os_poll_remove(int poll, int fd);
+/* Waits at most `wait_ns` (negative: for ever); how many there are, 0 also after a signal. */
+int os_poll_wait(int poll, struct os_poll_event *events, int room, int64_t wait_ns);
+int os_poll_event_make(int poll, uint64_t data); /* a descriptor that tells `data` while it is signalled; -1: none */
+int os_event_make(void);                         /* one by itself */
+void os_event_signal(int event);
+void os_event_clear(int event);
+/* Waits until one descriptor is ready, or `event` (-1: none) is signalled: true; or the time is over, or a signal came. */
+bool os_poll_one(int fd, bool write, int event, int64_t wait_ns);
+enum os_file_kind { OS_FILE_SOCKET, OS_FILE_STREAM, OS_FILE_DISK };
+struct os_file { /* which file a descriptor means; two that are open at one time differ, if they are sockets or pipes */
+    uint64_t device, number;
+    enum os_file_kind kind;
+};
+int os_file_of(int fd, struct os_file *file);
+int os_close(int fd);
+
 /* --- text without malloc (os_report.c) --- */
 /* Writes what the program has printed on standard output, unless another thread is printing: it comes before the
  * message that ends the program. */

@@ -95,6 +95,76 @@ void timers_forked(struct timers *own);
 struct timers *sched_timers(struct thread *self) __attribute__((weak));
 void sched_timer_added(struct thread *self, int64_t when) __attribute__((weak));
 
+/* --- poll.c: goroutines that wait for descriptors --- */
+/* For the scheduler. */
+bool poll_in_use(void); /* does a goroutine wait for a descriptor, or for another thing outside (poll_outside)? */
+#define POLL_EVENTS 128
+struct poll_events {
+    int count;
+    struct os_poll_event list[POLL_EVENTS];
+};
+/* Waits so long (nanoseconds; 0: not at all; -1: for ever), or until poll_wake, perhaps for nothing; the caller may be SAFE.
+ * One thread at a time waits, others may look with 0. */
+void poll_sleep(struct poll_events *events, int64_t wait);
+/* Whose wait is over by these events: a list by `next`. INSIDE. */
+struct goroutine *poll_collect(const struct poll_events *events);
+struct goroutine *poll_ready(int64_t wait); /* both */
+/* Who waits in poll_sleep comes back; or else the next one who would. Takes no lock. */
+void poll_wake(void);
+/* In the child of a fork, whose epoll is the parent's; the queues are in order again. INSIDE. */
+void poll_forked(struct thread *self);
+
+/* For those who wait: a TRY at reading or writing begins before the system call; when that says that it would block, the
+ * caller waits and makes the call again; in the end it ends the try. */
+enum poll_direction { POLL_READ, POLL_WRITE };
+struct poll_waiter;
+struct poll_side { /* one direction of a descriptor; under the record's lock */
+    struct poll_waiter *first, *last;
+    struct poll_waiter *threads; /* those that wait for themselves, and only have to be told of a deadline or a close */
+    _Atomic int64_t deadline;    /* os_now_ns; 0: none */
+    bool armed;                  /* the timer is pending, or about to fire */
+    struct timer timer;
+};
+struct poll_record {
+    _Atomic uint32_t sequence; /* changes when the descriptor stands for another file; odd: it is being closed */
+    _Atomic uint32_t edges[2]; /* events so far */
+    _Atomic uint32_t kind;     /* as floor 5 uses it; 0 for another file */
+    os_lock lock;
+    bool known;   /* `file` is what the descriptor stands for */
+    bool watched; /* and epoll has it */
+    struct os_file file;
+    struct poll_side sides[2];
+};
+struct poll_try {
+    struct poll_record *record; /* NULL: there is no memory for one */
+    int fd;
+    enum poll_direction direction;
+    uint32_t sequence, edges;
+    bool waited;
+};
+enum poll_result { POLL_READY, POLL_CLOSED, POLL_TIMEOUT };
+/* POLL_READY, or POLL_TIMEOUT: its deadline is over. Not INSIDE, like the next two. */
+enum poll_result poll_begin(struct poll_try *attempt, int fd, enum poll_direction direction);
+/* The descriptor was found not ready since. After POLL_READY it is worth another call. The caller may be on another
+ * thread afterwards. */
+enum poll_result poll_wait(struct poll_try *attempt);
+/* The call is made, or given up: if it was this try that an event woke, the next of those who wait comes to its turn. */
+static inline void poll_end(struct poll_try *attempt);
+void poll_pass(struct poll_try *attempt);
+static inline void poll_end(struct poll_try *attempt) {
+    if (__builtin_expect(attempt->waited, 0))
+        poll_pass(attempt);
+}
+struct poll_record *poll_record_of(int fd); /* made at need; NULL: no memory */
+/* The descriptor has just been made: what was known of its number is void. */
+void poll_fresh(int fd);
+/* Closes it: those who wait for it get POLL_CLOSED. 0 or -errno. Not INSIDE. */
+int poll_close(int fd);
+/* Sets deadlines, os_now_ns; 0: none. 0 or -errno. Not INSIDE. */
+int poll_set_deadline(int fd, int64_t deadline, bool reading, bool writing);
+/* One more, or one less, goroutine waits for a thread of the library's own that is about to make it ready. */
+void poll_outside(int change);
+
 /* --- switch_*.S --- */
 /* Saves the registers that a call preserves and the stack pointer, and goes on where another stack was left. */
 void sched_switch(uintptr_t *save, uintptr_t load);

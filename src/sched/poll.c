@@ -1,0 +1,634 @@
+/* poll.c - the poller: goroutines that wait for descriptors.
+ *
+ * A descriptor that was ever waited for has a RECORD, by its number, for as long as the process lives. It is added to epoll
+ * once, edge-triggered; from then on waiting takes no epoll_ctl. An event names the descriptor and the record's sequence
+ * number, which changes when the number comes to stand for another file: an event for a file that is gone says nothing.
+ *
+ * Whoever reads or writes makes the system call first. An event adds one to the direction's `edges`: whoever found the
+ * descriptor not ready waits only if no event has come since before the call.
+ *
+ * Several may wait for one direction. An event wakes the one who waits longest, who, when its call is made, wakes the next;
+ * so each wakes to something, and nothing is left: when a call finds the descriptor not ready any more, an event will come.
+ *
+ * Programs may close a descriptor behind the library's back, and epoll forgets it without a word. So before it waits a
+ * goroutine asks which file its descriptor means (fstat; two sockets that are open have different numbers), and for other
+ * files than sockets whether epoll still has it.
+ *
+ * A waiter's record is on its stack. It is put on the list, the lock released, and then the goroutine parks; whoever
+ * takes the waiter off the list before that is done leaves it to `commit` to make the goroutine ready. So no lock is held
+ * while a goroutine parks, and events can be collected at any time.
+ *
+ * A thread that is no worker waits with poll(2), so that no worker is needed for it, and so does a goroutine, its worker
+ * given to others, when epoll refuses. Such a waiter is on a list of its own, and has an eventfd by which it is told of
+ * a close or another deadline.
+ *
+ * Lock order: a record's lock > timers.
+ */
+#include "sched.h"
+
+#include <burrow/thread.h>
+
+#include <errno.h>
+
+/* --- records --- */
+
+/* Segment 0 has the records of descriptors below FIRST, segment i those of FIRST << (i - 1) up to FIRST << i. */
+#define FIRST_BITS 6
+#define SEGMENTS (31 - FIRST_BITS + 1)
+static struct poll_record *_Atomic segments[SEGMENTS];
+
+static int segment_of(int fd, size_t *first, size_t *count) {
+    int segment = fd >> FIRST_BITS ? 32 - FIRST_BITS - __builtin_clz((unsigned)fd) : 0;
+    *first = segment ? (size_t)1 << (FIRST_BITS + segment - 1) : 0;
+    *count = segment ? *first : (size_t)1 << FIRST_BITS;
+    return segment;
+}
+
+static struct poll_record *record_if_any(int fd) {
+    size_t first, count;
+    if (fd < 0)
+        return NULL;
+    struct poll_record *records = atomic_load_explicit(&segments[segment_of(fd, &first, &count)], memory_order_acquire);
+    return records ? &records[(size_t)fd - first] : NULL;
+}
+
+static BW__COLD struct poll_record *make_segment(int fd) {
+    size_t first, count;
+    int segment = segment_of(fd, &first, &count);
+    struct poll_record *made = os_map(count * sizeof *made), *other = NULL;
+    if (made && !atomic_compare_exchange_strong(&segments[segment], &other, made))
+        os_unmap(made, count * sizeof *made);
+    return record_if_any(fd);
+}
+
+struct poll_record *poll_record_of(int fd) {
+    struct poll_record *record = record_if_any(fd);
+    return record || fd < 0 ? record : make_segment(fd);
+}
+
+/* --- waiters --- */
+
+enum { WAITER_LISTED, WAITER_PARKED, WAITER_WOKEN };
+
+struct poll_waiter {
+    struct goroutine *goroutine;
+    _Atomic uint32_t state;
+    bool listed; /* under the record's lock */
+    enum poll_result result;
+    int event; /* of a thread's; -1: the system gave none, it looks from time to time */
+    struct poll_waiter *next, *previous;
+};
+
+static _Atomic int waiting; /* goroutines on lists */
+
+bool poll_in_use(void) {
+    return atomic_load(&waiting) > 0;
+}
+
+/* Those whose wait is over, to be made ready when no lock is held any more. */
+struct ready {
+    struct goroutine *first, **last;
+};
+
+/* Under the record's lock, as are all that follow. */
+static void side_append(struct poll_side *side, struct poll_waiter *waiter) {
+    waiter->previous = side->last;
+    if (side->last)
+        side->last->next = waiter;
+    else
+        side->first = waiter;
+    side->last = waiter;
+    waiter->listed = true;
+    atomic_fetch_add(&waiting, 1);
+}
+
+static void wake_first(struct poll_side *side, enum poll_result result, struct ready *ready) {
+    struct poll_waiter *waiter = side->first;
+    side->first = waiter->next;
+    if (side->first)
+        side->first->previous = NULL;
+    else
+        side->last = NULL;
+    waiter->listed = false;
+    waiter->result = result;
+    atomic_fetch_sub(&waiting, 1);
+    struct goroutine *goroutine = waiter->goroutine;
+    if (atomic_exchange(&waiter->state, WAITER_WOKEN) == WAITER_PARKED) {
+        goroutine->next = NULL;
+        *ready->last = goroutine;
+        ready->last = &goroutine->next;
+    }
+}
+
+/* Its event is signalled before it can see that it is off the list: it closes that afterwards. */
+static void wake_threads(struct poll_side *side, enum poll_result result) {
+    for (struct poll_waiter *waiter = side->threads; waiter; waiter = waiter->next) {
+        waiter->listed = false;
+        waiter->result = result;
+        if (waiter->event >= 0)
+            os_event_signal(waiter->event);
+        atomic_store(&waiter->state, WAITER_WOKEN);
+    }
+    side->threads = NULL;
+}
+
+static void wake_all(struct poll_side *side, enum poll_result result, struct ready *ready) {
+    while (side->first)
+        wake_first(side, result, ready);
+    wake_threads(side, result);
+}
+
+/* --- no lock is held --- */
+
+static void make_ready(struct thread *self, struct goroutine *list) {
+    for (struct goroutine *next; list; list = next) {
+        next = list->next;
+        sched_ready(self, list);
+    }
+}
+
+static __attribute__((noinline)) void commit(void *argument) {
+    struct poll_waiter *waiter = argument;
+    struct goroutine *goroutine = waiter->goroutine;
+    uint32_t listed = WAITER_LISTED;
+    if (!atomic_compare_exchange_strong(&waiter->state, &listed, WAITER_PARKED))
+        sched_ready(thread_current, goroutine);
+}
+
+/* --- deadlines --- */
+
+static bool is_over(struct poll_side *side) {
+    int64_t deadline = atomic_load_explicit(&side->deadline, memory_order_relaxed);
+    return deadline != 0 && (int64_t)os_now_ns() >= deadline;
+}
+
+/* The side's timer fires no later than at its deadline; true: sched_timer_added must be called. The timer is left alone
+ * where it fires earlier: it then starts itself again. Under the record's lock. */
+static bool arm(struct thread *self, struct poll_side *side) {
+    int64_t deadline = atomic_load_explicit(&side->deadline, memory_order_relaxed);
+    if (deadline == 0 || (side->armed && (side->timer.when <= deadline || !timer_stop(&side->timer))))
+        return false;
+    side->armed = true;
+    side->timer.when = deadline;
+    return timer_insert(self, &side->timer);
+}
+
+static void fire(struct thread *self, struct poll_record *record, enum poll_direction direction) {
+    struct poll_side *side = &record->sides[direction];
+    struct ready ready = {NULL, &ready.first};
+    os_lock_acquire(&record->lock);
+    side->armed = false;
+    bool added = false;
+    if (is_over(side))
+        wake_all(side, POLL_TIMEOUT, &ready);
+    else if (side->first)
+        added = arm(self, side);
+    int64_t when = side->timer.when;
+    os_lock_release(&record->lock);
+    if (added)
+        sched_timer_added(self, when);
+    make_ready(self, ready.first);
+}
+static void fire_reading(struct thread *self, struct timer *timer, int64_t now) {
+    (void)now;
+    fire(self, (void *)((char *)timer - offsetof(struct poll_record, sides[POLL_READ].timer)), POLL_READ);
+}
+static void fire_writing(struct thread *self, struct timer *timer, int64_t now) {
+    (void)now;
+    fire(self, (void *)((char *)timer - offsetof(struct poll_record, sides[POLL_WRITE].timer)), POLL_WRITE);
+}
+
+/* --- epoll --- */
+
+#define WAKE_DATA UINT64_MAX
+
+static os_lock making;
+static _Atomic int poller = -1, wake_event = -1;
+static _Atomic uint32_t wake_sent;
+static _Atomic int past_numbers; /* of descriptors that were waited for */
+
+static int poller_make(void) {
+    os_lock_acquire(&making);
+    int poll = atomic_load(&poller);
+    if (poll < 0 && (poll = os_poll_make()) >= 0) {
+        int event = os_poll_event_make(poll, WAKE_DATA);
+        if (event >= 0) {
+            atomic_store(&wake_event, event);
+            atomic_store(&poller, poll);
+        } else {
+            os_close(poll);
+            poll = -EMFILE;
+        }
+    }
+    os_lock_release(&making);
+    return poll;
+}
+
+static void note_number(int fd) {
+    int past = atomic_load_explicit(&past_numbers, memory_order_relaxed);
+    while (past <= fd && !atomic_compare_exchange_weak(&past_numbers, &past, fd + 1)) {}
+}
+
+/* From here on events of the descriptor are told: 0, or -errno. Under the record's lock. */
+static int watch(struct poll_record *record, int fd) {
+    int poll = atomic_load_explicit(&poller, memory_order_acquire), error = 0;
+    if (record->watched && record->file.kind == OS_FILE_SOCKET)
+        return 0;
+    if (poll < 0 && (poll = poller_make()) < 0)
+        return poll;
+    uint64_t data = (uint64_t)record->sequence << 32 | (uint32_t)fd;
+    if (record->watched && (error = os_poll_change(poll, fd, data)) != -ENOENT)
+        return error;
+    note_number(fd);
+    error = os_poll_add(poll, fd, data);
+    if (error == -EEXIST)
+        error = os_poll_change(poll, fd, data);
+    record->watched = error == 0;
+    return error;
+}
+
+/* Also for those who wait for something else: then there is an epoll to wait in, if the system gives one. */
+void poll_outside(int change) {
+    if (change > 0 && atomic_load(&poller) < 0)
+        poller_make();
+    atomic_fetch_add(&waiting, change);
+}
+
+void poll_wake(void) {
+    if (atomic_exchange(&wake_sent, 1) != 0)
+        return;
+    int event = atomic_load(&wake_event);
+    if (event >= 0)
+        os_event_signal(event);
+    else
+        os_wake(&wake_sent, 1);
+}
+
+/* The wake-up stays to be seen until one that waits has seen it: who only looks must not take it from that. A signal that
+ * comes after its wake-up was seen wakes somebody once more. */
+void poll_sleep(struct poll_events *events, int64_t wait) {
+    int poll = atomic_load_explicit(&poller, memory_order_acquire);
+    bool woken = wait != 0 && atomic_load(&wake_sent);
+    events->count = 0;
+    if (poll >= 0)
+        events->count = os_poll_wait(poll, events->list, POLL_EVENTS, woken ? 0 : wait);
+    else if (wait != 0 && !woken)
+        os_wait(&wake_sent, 0, wait);
+    if (wait == 0)
+        return;
+    for (int i = 0; i < events->count; i++)
+        if (events->list[i].data == WAKE_DATA)
+            os_event_clear(atomic_load(&wake_event));
+    atomic_exchange(&wake_sent, 0); /* and sees what those did before who found it set */
+}
+
+static void side_event(struct poll_record *record, enum poll_direction direction, bool broken, struct ready *ready) {
+    struct poll_side *side = &record->sides[direction];
+    atomic_store_explicit(&record->edges[direction], record->edges[direction] + 1, memory_order_release);
+    while (side->first) {
+        wake_first(side, POLL_READY, ready);
+        if (!broken)
+            break;
+    }
+}
+
+struct goroutine *poll_collect(const struct poll_events *events) {
+    struct ready ready = {NULL, &ready.first};
+    for (int i = 0; i < events->count; i++) {
+        uint32_t what = events->list[i].what;
+        uint64_t data = events->list[i].data;
+        struct poll_record *record = data == WAKE_DATA ? NULL : record_if_any((int)(uint32_t)data);
+        if (record == NULL)
+            continue;
+        os_lock_acquire(&record->lock);
+        if (record->sequence == data >> 32) {
+            if (what & (OS_POLL_READABLE | OS_POLL_BROKEN))
+                side_event(record, POLL_READ, what & OS_POLL_BROKEN, &ready);
+            if (what & (OS_POLL_WRITABLE | OS_POLL_BOTH_WAYS))
+                side_event(record, POLL_WRITE, what & OS_POLL_BOTH_WAYS, &ready);
+        }
+        os_lock_release(&record->lock);
+    }
+    return ready.first;
+}
+
+struct goroutine *poll_ready(int64_t wait) {
+    struct poll_events events;
+    poll_sleep(&events, wait);
+    return poll_collect(&events);
+}
+
+/* --- which file it is --- */
+
+/* The number stands for another file now, or for none: those who wait for the old one are told. Under the lock. */
+static void forget(struct poll_record *record, uint32_t sequence, struct ready *ready) {
+    atomic_store_explicit(&record->sequence, sequence, memory_order_release);
+    record->known = record->watched = false;
+    atomic_store_explicit(&record->kind, 0, memory_order_relaxed);
+    for (int i = 0; i < 2; i++) {
+        atomic_store_explicit(&record->sides[i].deadline, 0, memory_order_relaxed);
+        wake_all(&record->sides[i], POLL_CLOSED, ready);
+    }
+}
+
+static uint32_t next_sequence(const struct poll_record *record) {
+    return (record->sequence | 1) + 1;
+}
+
+/* What the descriptor is found to be. False: it is still the file that is being closed. Under the lock. */
+static bool identify(struct poll_record *record, const struct os_file *file, struct ready *ready) {
+    bool same = record->known && record->file.device == file->device && record->file.number == file->number;
+    if (!same) {
+        if (record->known || record->sequence & 1)
+            forget(record, next_sequence(record), ready);
+        record->file = *file;
+        record->known = true;
+    }
+    return !(record->sequence & 1);
+}
+
+void poll_fresh(int fd) {
+    struct poll_record *record = record_if_any(fd);
+    if (record == NULL)
+        return;
+    struct thread *self = thread_enter();
+    struct ready ready = {NULL, &ready.first};
+    os_lock_acquire(&record->lock);
+    if (record->known || record->sequence & 1)
+        forget(record, next_sequence(record), &ready);
+    atomic_store_explicit(&record->kind, 0, memory_order_relaxed);
+    os_lock_release(&record->lock);
+    make_ready(self, ready.first);
+    thread_leave(self);
+}
+
+int poll_close(int fd) {
+    struct poll_record *record = record_if_any(fd);
+    struct os_file file;
+    if (record == NULL || os_file_of(fd, &file) != 0)
+        return os_close(fd);
+    struct thread *self = thread_enter();
+    struct ready ready = {NULL, &ready.first};
+    os_lock_acquire(&record->lock);
+    bool watched = record->watched;
+    uint32_t closing = record->sequence | 1;
+    forget(record, closing, &ready);
+    record->file = file;
+    record->known = true;
+    if (watched) /* another process may have the file open, too, and epoll would keep it */
+        os_poll_remove(atomic_load(&poller), fd);
+    os_lock_release(&record->lock);
+    make_ready(self, ready.first);
+    thread_leave(self);
+
+    int error = os_close(fd);
+
+    self = thread_enter();
+    ready = (struct ready){NULL, &ready.first};
+    os_lock_acquire(&record->lock);
+    if (record->sequence == closing) /* else the number has its next file already */
+        forget(record, next_sequence(record), &ready);
+    os_lock_release(&record->lock);
+    make_ready(self, ready.first);
+    thread_leave(self);
+    return error;
+}
+
+/* --- waiting --- */
+
+static BW__COLD enum poll_result begin_late(struct poll_try *attempt) {
+    struct poll_record *record = attempt->record;
+    struct poll_side *side = &record->sides[attempt->direction];
+    struct os_file file;
+    if (os_file_of(attempt->fd, &file) != 0)
+        return POLL_CLOSED;
+    struct thread *self = thread_enter();
+    struct ready ready = {NULL, &ready.first};
+    os_lock_acquire(&record->lock);
+    enum poll_result result = !identify(record, &file, &ready) ? POLL_CLOSED
+                              : is_over(side)                  ? POLL_TIMEOUT
+                                                               : POLL_READY;
+    attempt->sequence = record->sequence;
+    os_lock_release(&record->lock);
+    make_ready(self, ready.first);
+    thread_leave(self);
+    return result;
+}
+
+enum poll_result poll_begin(struct poll_try *attempt, int fd, enum poll_direction direction) {
+    struct poll_record *record = poll_record_of(fd);
+    attempt->record = record;
+    attempt->fd = fd;
+    attempt->direction = direction;
+    attempt->waited = false;
+    if (record == NULL)
+        return POLL_READY;
+    attempt->sequence = atomic_load_explicit(&record->sequence, memory_order_acquire);
+    attempt->edges = atomic_load_explicit(&record->edges[direction], memory_order_acquire);
+    /* The deadline may be one that was set for another file. */
+    return is_over(&record->sides[direction]) ? begin_late(attempt) : POLL_READY;
+}
+
+void poll_pass(struct poll_try *attempt) {
+    struct poll_record *record = attempt->record;
+    if (record == NULL)
+        return;
+    struct thread *self = thread_enter();
+    struct ready ready = {NULL, &ready.first};
+    os_lock_acquire(&record->lock);
+    struct poll_side *side = &record->sides[attempt->direction];
+    if (side->first && record->sequence == attempt->sequence)
+        wake_first(side, POLL_READY, &ready);
+    os_lock_release(&record->lock);
+    make_ready(self, ready.first);
+    thread_leave(self);
+}
+
+static void side_remove_thread(struct poll_side *side, const struct poll_waiter *waiter) {
+    struct poll_waiter **at = &side->threads;
+    while (*at != waiter)
+        at = &(*at)->next;
+    *at = waiter->next;
+}
+
+#define LOOK_EVERY_NS 10000000
+
+/* The calling thread itself waits, until the descriptor is ready, the deadline over, or it is told. Not INSIDE. */
+static bool wait_itself(const struct poll_try *attempt, const struct poll_waiter *waiter, int64_t deadline) {
+    bool is_ready = false;
+    bw_blocking {
+        for (;;) {
+            int64_t left = deadline ? deadline - (int64_t)os_now_ns() : -1;
+            if (atomic_load(&waiter->state) == WAITER_WOKEN || (deadline && left <= 0))
+                break;
+            if (waiter->event < 0 && (left < 0 || left > LOOK_EVERY_NS))
+                left = LOOK_EVERY_NS;
+            if ((is_ready = os_poll_one(attempt->fd, attempt->direction == POLL_WRITE, waiter->event, left)))
+                break;
+        }
+    }
+    return is_ready;
+}
+
+static enum poll_result wait_beside(struct poll_try *attempt, const struct os_file *file) {
+    struct poll_record *record = attempt->record;
+    struct poll_side *side = record ? &record->sides[attempt->direction] : NULL;
+    struct poll_waiter waiter = {.event = -1};
+    if (record == NULL) {
+        wait_itself(attempt, &waiter, 0);
+        return POLL_READY;
+    }
+    struct thread *self = thread_enter();
+    struct ready ready = {NULL, &ready.first};
+    enum poll_result result = POLL_READY;
+    waiter.event = os_event_make();
+    os_lock_acquire(&record->lock);
+    bool other = record->sequence != attempt->sequence;
+    int64_t deadline = 0;
+    if (other || !identify(record, file, &ready))
+        result = POLL_CLOSED;
+    else if (record->sequence != attempt->sequence)
+        attempt->sequence = record->sequence; /* another file than the call was made for: it is to be made again */
+    else if (is_over(side))
+        result = POLL_TIMEOUT;
+    else {
+        deadline = atomic_load_explicit(&side->deadline, memory_order_relaxed);
+        waiter.next = side->threads;
+        side->threads = &waiter;
+        waiter.listed = true;
+        note_number(attempt->fd);
+    }
+    bool waits = waiter.listed;
+    os_lock_release(&record->lock);
+    make_ready(self, ready.first);
+    thread_leave(self);
+    if (waits) {
+        bool is_ready = wait_itself(attempt, &waiter, deadline);
+        self = thread_enter();
+        os_lock_acquire(&record->lock);
+        if (waiter.listed)
+            side_remove_thread(side, &waiter);
+        else
+            result = waiter.result;
+        if (result == POLL_READY && !is_ready && is_over(side))
+            result = POLL_TIMEOUT;
+        attempt->edges = record->edges[attempt->direction];
+        os_lock_release(&record->lock);
+        thread_leave(self);
+    }
+    if (waiter.event >= 0)
+        os_close(waiter.event);
+    return result;
+}
+
+enum poll_result poll_wait(struct poll_try *attempt) {
+    struct poll_record *record = attempt->record;
+    struct os_file file;
+    attempt->waited = true;
+    if (os_file_of(attempt->fd, &file) != 0)
+        return POLL_CLOSED;
+    struct thread *self = thread_enter();
+    if (record == NULL || self->worker == NULL || self->overflowed_at != 0) {
+        thread_leave(self);
+        return wait_beside(attempt, &file);
+    }
+    struct poll_side *side = &record->sides[attempt->direction];
+    struct poll_waiter waiter = {.goroutine = sched_current(self), .event = -1};
+    struct ready ready = {NULL, &ready.first};
+    enum poll_result result = POLL_READY;
+    bool added = false, refused = false;
+    os_lock_acquire(&record->lock);
+    bool other = record->sequence != attempt->sequence;
+    if (other || !identify(record, &file, &ready))
+        result = POLL_CLOSED;
+    else if (record->sequence != attempt->sequence)
+        attempt->sequence = record->sequence; /* another file than the call was made for: it is to be made again */
+    else if (is_over(side))
+        result = POLL_TIMEOUT;
+    else if (record->edges[attempt->direction] == attempt->edges && !(refused = watch(record, attempt->fd) != 0)) {
+        side_append(side, &waiter);
+        added = arm(self, side);
+    }
+    int64_t when = side->timer.when;
+    bool parks = waiter.listed;
+    os_lock_release(&record->lock);
+    if (added)
+        sched_timer_added(self, when);
+    make_ready(self, ready.first);
+    if (parks) {
+        self = sched_park(self, "IO wait", commit, &waiter);
+        result = waiter.result;
+    }
+    attempt->edges = atomic_load_explicit(&record->edges[attempt->direction], memory_order_acquire);
+    thread_leave(self);
+    if (refused)
+        return wait_beside(attempt, &file);
+    if (result == POLL_READY && atomic_load(&record->sequence) != attempt->sequence)
+        result = POLL_CLOSED; /* between the wake-up and now */
+    return result;
+}
+
+int poll_set_deadline(int fd, int64_t deadline, bool reading, bool writing) {
+    struct os_file file;
+    int error = os_file_of(fd, &file);
+    if (error != 0)
+        return error;
+    if (file.kind == OS_FILE_DISK)
+        return -ENOTSUP;
+    struct poll_record *record = poll_record_of(fd);
+    if (record == NULL)
+        return -ENOMEM;
+    struct thread *self = thread_enter();
+    struct ready ready = {NULL, &ready.first};
+    bool added[2] = {false, false};
+    int64_t when[2];
+    os_lock_acquire(&record->lock);
+    bool open = identify(record, &file, &ready);
+    for (int i = 0; i < 2; i++) {
+        struct poll_side *side = &record->sides[i];
+        if (!open || !(i == POLL_READ ? reading : writing))
+            continue;
+        if (side->timer.fire == NULL)
+            side->timer.fire = i == POLL_READ ? fire_reading : fire_writing;
+        atomic_store_explicit(&side->deadline, deadline, memory_order_relaxed);
+        if (is_over(side))
+            wake_all(side, POLL_TIMEOUT, &ready);
+        else if (side->first)
+            added[i] = arm(self, side);
+        wake_threads(side, POLL_READY); /* they wait by the clock themselves */
+        when[i] = side->timer.when;
+    }
+    os_lock_release(&record->lock);
+    for (int i = 0; i < 2; i++)
+        if (added[i])
+            sched_timer_added(self, when[i]);
+    make_ready(self, ready.first);
+    thread_leave(self);
+    return open ? 0 : -EBADF;
+}
+
+/* --- in a child --- */
+
+void poll_forked(struct thread *self) {
+    struct ready ready = {NULL, &ready.first};
+    int past = atomic_load(&past_numbers);
+    if (atomic_load(&poller) >= 0) { /* these are the parent's */
+        os_close(atomic_load(&poller));
+        os_close(atomic_load(&wake_event));
+        atomic_store(&poller, -1);
+        atomic_store(&wake_event, -1);
+    }
+    atomic_store(&wake_sent, 0);
+    for (int fd = 0; fd < past; fd++) {
+        struct poll_record *record = record_if_any(fd);
+        if (record == NULL)
+            continue;
+        record->watched = false;
+        record->sides[POLL_READ].threads = record->sides[POLL_WRITE].threads = NULL; /* their threads are not here */
+        bool waited_for = record->sides[POLL_READ].first || record->sides[POLL_WRITE].first;
+        if (waited_for && watch(record, fd) != 0)
+            for (int i = 0; i < 2; i++)
+                wake_all(&record->sides[i], POLL_READY, &ready); /* each finds another way to wait */
+    }
+    make_ready(self, ready.first);
+}
