@@ -42,6 +42,7 @@
 #include <burrow/goroutine.h>
 #include <burrow/chan.h>
 #include <burrow/traceback.h>
+#include <burrow/sync.h>
 
 #ifdef BURROW_SHORT_NAMES
 #include <burrow/short_names.h>

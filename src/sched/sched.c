@@ -519,11 +519,21 @@ enum { RECORD_WORD = 4, ARGUMENTS_WORD = 3, ENTRY_WORD = 6, FRAME_WORDS = 7 };
 enum { RECORD_WORD = 0, ARGUMENTS_WORD = 1, ENTRY_WORD = 11, FRAME_WORDS = 20 };
 #endif
 
+static void **first_word(const struct goroutine *goroutine) {
+    return (void **)goroutine->stack.hi - 1;
+}
+
 void sched_go(struct thread *self, const bw__call *call, uintptr_t by) {
+    sched_go_then(self, call, by, NULL, NULL);
+}
+
+void sched_go_then(struct thread *self, const bw__call *call, uintptr_t by, void (*then)(void *), void *argument) {
     struct goroutine *goroutine = take_free(self->worker);
     if (goroutine == NULL)
         os_fatal("runtime: out of memory: cannot make a goroutine's stack");
-    uintptr_t arguments = (goroutine->stack.hi - call->stack_words * 8) & ~(uintptr_t)15;
+    goroutine->then = then;
+    *first_word(goroutine) = argument;
+    uintptr_t arguments = ((uintptr_t)first_word(goroutine) - call->stack_words * 8) & ~(uintptr_t)15;
     memcpy((void *)arguments, call + 1, call->stack_words * 8);
     bw__call *record = (bw__call *)((arguments - sizeof *call - 16) & ~(uintptr_t)15);
     memcpy(record, call, sizeof *call);
@@ -553,9 +563,22 @@ void sched_begin(void) {
 
 __attribute__((used, visibility("hidden"), noreturn)) void sched_end(void);
 void sched_end(void) {
+    struct goroutine *goroutine = this_thread()->goroutine;
+    if (goroutine->then)
+        goroutine->then(*first_word(goroutine));
     struct worker *worker = thread_enter()->worker;
     switch_to_next(worker, retire, worker->current);
     __builtin_unreachable();
+}
+
+bool sched_may_spin(void) {
+    struct thread *self = this_thread();
+    struct worker *worker = self ? self->worker : NULL;
+    if (knobs.processors < 2)
+        return false;
+    return worker == NULL || (atomic_load_explicit(&worker->run_next, memory_order_relaxed) == NULL &&
+                              atomic_load_explicit(&worker->head, memory_order_relaxed) ==
+                                  atomic_load_explicit(&worker->tail, memory_order_relaxed));
 }
 
 static void put_back(void *argument) {

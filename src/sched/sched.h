@@ -33,6 +33,7 @@ struct goroutine {
     bool is_thread;         /* it stands for a thread that is no worker */
     _Atomic uint32_t woken; /* of a thread */
     const char *waits_for;  /* as dumps have it; NULL: not waiting */
+    void (*then)(void *);   /* called when its call has returned; the argument is its stack's first word. NULL: none */
     uint32_t slot;          /* its stack's number */
 };
 
@@ -45,6 +46,10 @@ struct thread *sched_park(struct thread *self, const char *why, void (*commit)(v
 void sched_ready(struct thread *self, struct goroutine *goroutine);
 /* Makes a goroutine of a call, ready to run. INSIDE. */
 void sched_go(struct thread *self, const bw__call *call, uintptr_t by);
+/* The same, and when the call has returned `then` is called with the argument, which the goroutine keeps alive. */
+void sched_go_then(struct thread *self, const bw__call *call, uintptr_t by, void (*then)(void *), void *argument);
+/* Another thread may soon do what the caller waits for, and nothing is ready that it keeps from running. */
+bool sched_may_spin(void);
 struct thread *sched_let_others(struct thread *self);
 int sched_goroutines(void);
 

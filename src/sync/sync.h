@@ -1,0 +1,65 @@
+/* sync.h - floor 5: what those who wait for locks, wait groups and the like have in common.
+ *
+ * A WAITER is a record on the stack of a goroutine that waits. A queue of them is one word, that of the first, which
+ * knows the last; it is guarded by a lock beside it, the GUARD, which is held until the waiter's stack is left
+ * (sched_park's commit). Nobody is made ready under a guard. A guard is held INSIDE only, and nothing is allocated
+ * meanwhile.
+ *
+ * Once a waiter is made ready, what it waited for may be gone: nothing of that is touched any more. */
+#ifndef BURROW_SYNC_SYNC_H
+#define BURROW_SYNC_SYNC_H
+
+#include "../sched/sched.h"
+
+#include <burrow/sync.h>
+
+struct bw__waiter {
+    struct bw__waiter *next;
+    struct bw__waiter *last; /* of the queue, in its first */
+    struct goroutine *goroutine;
+    uint64_t since; /* when it began to wait; 0: not told */
+    bool handed;    /* what it waits for is its own now */
+};
+
+static inline void guard_acquire(uint32_t *guard) {
+    os_lock_acquire((os_lock *)guard);
+}
+static inline void guard_release(uint32_t *guard) {
+    os_lock_release((os_lock *)guard);
+}
+/* As sched_park's commit. */
+void guard_release_after(void *guard);
+
+static inline void queue_append(struct bw__waiter **queue, struct bw__waiter *waiter) {
+    waiter->next = NULL;
+    if (*queue) {
+        (*queue)->last->next = waiter;
+        (*queue)->last = waiter;
+    } else {
+        waiter->last = waiter;
+        *queue = waiter;
+    }
+}
+
+static inline void queue_prepend(struct bw__waiter **queue, struct bw__waiter *waiter) {
+    waiter->next = *queue;
+    waiter->last = *queue ? (*queue)->last : waiter;
+    *queue = waiter;
+}
+
+static inline struct bw__waiter *queue_take(struct bw__waiter **queue) {
+    struct bw__waiter *waiter = *queue;
+    if (waiter) {
+        *queue = waiter->next;
+        if (waiter->next)
+            waiter->next->last = waiter->last;
+    }
+    return waiter;
+}
+
+/* Waits until it is told; INSIDE, and returns the calling thread, which may be another. */
+struct thread *sleepers_wait(struct thread *self, bw__sleepers *sleepers, const char *why);
+/* Tells so many of those who wait, or will. INSIDE. */
+void sleepers_tell(struct thread *self, bw__sleepers *sleepers, uint32_t count);
+
+#endif
