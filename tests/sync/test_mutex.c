@@ -171,7 +171,7 @@ static void test_starving(void **state) {
             bw_yield();
         sleep_ms(0);
     }
-    while (m->bw__state == 1)
+    while (__atomic_load_n(&m->bw__state, __ATOMIC_RELAXED) == 1)
         bw_yield();
     sleep_ms(5);
     bw_mutex_unlock(m);
@@ -457,6 +457,8 @@ static void child_nil(void) {
 }
 static void test_nil(void **state) {
     (void)state;
+    if (UNDER_SANITIZER)
+        return; // which looks at the address in code of its own
     assert_died("nil", "panic: runtime error: invalid memory address or nil pointer dereference");
 }
 
