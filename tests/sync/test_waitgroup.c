@@ -95,8 +95,8 @@ static item *new_item(uint64_t value) {
 }
 static NOINLINE void goes(bw_waitgroup *group, _Atomic uint64_t *sum) {
     item *c = new_item(1000);
-    bw_waitgroup_go(group, adds_all, sum, 1, 0.5, c, ((five){NULL, NULL, NULL, NULL, c}), "text", 10, 20, 30,
-                    new_item(100000), 0.25f);
+    five d = {NULL, NULL, NULL, NULL, c};
+    bw_waitgroup_go(group, adds_all, sum, 1, 0.5, c, d, "text", 10, 20, 30, new_item(100000), 0.25f);
 }
 static int returns(int a) {
     return a;
