@@ -73,5 +73,10 @@ static inline __attribute__((always_inline)) bw__run *bw__runs_here(void) {
 #endif
 }
 
+/* --- making names that nested macros do not share --- */
+#define BW__JOIN2(a, b) a##b
+#define BW__JOIN(a, b) BW__JOIN2(a, b)
+#define BW__UNIQUE(name) BW__JOIN(bw__##name##_, __COUNTER__)
+
 BW__END
 #endif

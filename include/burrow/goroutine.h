@@ -45,6 +45,13 @@ BW_API void bw__go(const bw__call *call);
 /* Lets other goroutines run that are ready; in a thread that is no goroutine, other threads. */
 BW_API void bw_yield(void);
 
+/* The calling goroutine stays on the thread it is on, and no other goroutine runs there, until bw_unlock_os_thread was
+ * called as often: for libraries that keep something for each thread. A thread that is no goroutine: nothing. The
+ * thread outlives a goroutine that ends without unlocking. Cost of a locked goroutine: whenever it waits, or others
+ * want to run, the kernel changes threads, some microseconds. */
+BW_API void bw_lock_os_thread(void);
+BW_API void bw_unlock_os_thread(void);
+
 /* How many goroutines there are, with the main thread. */
 BW_API int bw_num_goroutine(void);
 BW__END

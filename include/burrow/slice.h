@@ -132,11 +132,6 @@ BW_API void bw__panic_slice3(ptrdiff_t lo, ptrdiff_t hi, ptrdiff_t max, ptrdiff_
 
 BW__END
 
-/* --- making names that nested macros do not share --- */
-#define BW__JOIN2(a, b) a##b
-#define BW__JOIN(a, b) BW__JOIN2(a, b)
-#define BW__UNIQUE(name) BW__JOIN(bw__##name##_, __COUNTER__)
-
 /* The value of x, if its type is so, else some value of that type: for the branch of a macro that is not taken. */
 #define BW__ONLY_IF(condition, x, otherwise)                                                                           \
     (*(__typeof__(__builtin_choose_expr((condition), (__typeof__((void)0, (x)) *)0,                                    \

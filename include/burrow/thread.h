@@ -23,7 +23,8 @@ BW_API void bw_thread_detach(void);
 /* bw_blocking { ... }: inside, the thread counts as stopped, so that a collection need not interrupt it: for long
  * system calls. Code inside must not touch collected objects (it may pass memory to the kernel only if something
  * outside keeps the object alive); calling into Burrow there is allowed, waits for a running stop, and ends the
- * thread's being stopped. Do not leave it by goto, return or longjmp. Example, within a function:
+ * thread's being stopped. A goroutine's worker runs others meanwhile, on another thread; after the block the goroutine may
+ * be on another thread, too. Do not leave it by break, goto, return or longjmp. Example, within a function:
  *
  *     char line[100];
  *     ssize_t length = 0;
@@ -32,9 +33,10 @@ BW_API void bw_thread_detach(void);
  *     }
  *     printf("%zd bytes\n", length);
  */
-#define bw_blocking for (bw__blocking_enter(); bw__blocking_leave();)
+#define bw_blocking BW__BLOCKING(BW__UNIQUE(once))
+#define BW__BLOCKING(once_) for (bool once_ = (bw__blocking_enter(), true); once_; bw__blocking_leave(), once_ = false)
 BW_API void bw__blocking_enter(void);
-BW_API bool bw__blocking_leave(void); /* true on the first call after enter, false on the second, which ends it */
+BW_API void bw__blocking_leave(void);
 
 BW__END
 #endif

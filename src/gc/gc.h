@@ -218,11 +218,15 @@ extern struct knobs knobs;
 void knobs_read(void);
 
 /* --- told by the floors above, where they are linked --- */
-struct gc_stack_hooks {
-    void (*each)(void (*visit)(void *context, uintptr_t lo, uintptr_t hi), void *context); /* stacks no thread is on */
-    void (*forked)(void); /* in the child: the thread that forked is alone */
+struct gc_scheduler_hooks {
+    /* Stacks that no thread is on, and what else of the scheduler's memory is searched; the world is stopped. */
+    void (*each_stack)(void (*visit)(void *context, uintptr_t lo, uintptr_t hi), void *context);
+    void (*forked)(void);                                  /* in the child: the thread that forked is alone */
+    void (*processors_changed)(struct thread *self);       /* knobs.processors */
+    void (*blocking_begins)(struct thread *self);          /* bw_blocking; INSIDE */
+    struct thread *(*blocking_ended)(struct thread *self); /* INSIDE; it may have to wait, and be another thread then */
 };
-extern const struct gc_stack_hooks gc_stack_hooks __attribute__((weak));
+extern const struct gc_scheduler_hooks gc_scheduler_hooks __attribute__((weak));
 
 /* --- told to the floors above --- */
 struct gc_hooks {

@@ -258,8 +258,10 @@ int bw_gomaxprocs(int n) {
     gc_lock_acquire(self);
     int before = knobs.processors;
     if (n >= 1)
-        knobs.processors = n;
+        __atomic_store_n(&knobs.processors, n, __ATOMIC_RELAXED);
     gc_lock_release();
+    if (&gc_scheduler_hooks)
+        gc_scheduler_hooks.processors_changed(self);
     thread_leave(self);
     return before;
 }

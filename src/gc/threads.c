@@ -407,13 +407,13 @@ void bw_thread_detach(void) {
     end_thread(self);
 }
 
-/* bw_blocking { }: SAFE from the for statement's first clause to the second evaluation of its condition. This frame is
+/* bw_blocking { }: SAFE from the for statement's first clause to its last. This frame is
  * gone by then, so the registers in it are copied; the caller's frame, above it, lives on. Allocations in the block
  * take the slow path, which ends being SAFE. */
-static __thread bool blocking_done __attribute__((tls_model("initial-exec")));
-
 __attribute__((noinline)) void bw__blocking_enter(void) {
     struct thread *self = thread_enter();
+    if (&gc_scheduler_hooks)
+        gc_scheduler_hooks.blocking_begins(self);
     OS_SPILL_REGISTERS();
     uintptr_t from = os_stack_pointer(), to = (uintptr_t)__builtin_frame_address(0);
     to += sizeof(void *); /* the caller's frame pointer is the first word of the frame's record */
@@ -421,25 +421,21 @@ __attribute__((noinline)) void bw__blocking_enter(void) {
         from = to - sizeof self->saved; /* the registers are pushed first, at the frame's high end */
     thread_copy_words(self->saved, from, to);
     self->blocking = 1;
-    blocking_done = false;
     bw__runs = empty_runs;
     self->stack_pointer = to;
     thread_note_stack(self, 0);
     atomic_store(&self->state, THREAD_SAFE);
 }
 
-bool bw__blocking_leave(void) {
-    if (!blocking_done) {
-        blocking_done = true;
-        return true;
-    }
+void bw__blocking_leave(void) {
     struct thread *self = thread_current;
     if (self && atomic_load(&self->state) == THREAD_SAFE) {
         thread_safe_end(self);
         end_blocking(self);
+        if (&gc_scheduler_hooks)
+            self = gc_scheduler_hooks.blocking_ended(self);
         thread_leave(self);
     }
-    return false;
 }
 
 /* --- what pthread_create, signal handlers and fork tell --- */
@@ -655,8 +651,8 @@ static void hook_fork_child(void) {
     mark_forget_helpers();
     specials_forget_threads();
     background_forget_thread();
-    if (&gc_stack_hooks)
-        gc_stack_hooks.forked();
+    if (&gc_scheduler_hooks)
+        gc_scheduler_hooks.forked();
     hook_fork_parent();
 }
 

@@ -18,3 +18,15 @@ void bw_yield(void) {
 int bw_num_goroutine(void) {
     return sched_goroutines() + 1;
 }
+
+void bw_lock_os_thread(void) {
+    struct thread *self = thread_enter();
+    sched_lock_thread(self);
+    thread_leave(self);
+}
+
+void bw_unlock_os_thread(void) {
+    struct thread *self = thread_enter();
+    sched_unlock_thread(self);
+    thread_leave(self);
+}

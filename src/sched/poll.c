@@ -79,12 +79,6 @@ struct poll_waiter {
     struct poll_waiter *next, *previous;
 };
 
-static _Atomic int waiting; /* goroutines on lists */
-
-bool poll_in_use(void) {
-    return atomic_load(&waiting) > 0;
-}
-
 /* Those whose wait is over, to be made ready when no lock is held any more. */
 struct ready {
     struct goroutine *first, **last;
@@ -99,7 +93,7 @@ static void side_append(struct poll_side *side, struct poll_waiter *waiter) {
         side->first = waiter;
     side->last = waiter;
     waiter->listed = true;
-    atomic_fetch_add(&waiting, 1);
+    atomic_fetch_add(&sched_poll_waiters, 1);
 }
 
 static void wake_first(struct poll_side *side, enum poll_result result, struct ready *ready) {
@@ -111,7 +105,7 @@ static void wake_first(struct poll_side *side, enum poll_result result, struct r
         side->last = NULL;
     waiter->listed = false;
     waiter->result = result;
-    atomic_fetch_sub(&waiting, 1);
+    atomic_fetch_sub(&sched_poll_waiters, 1);
     struct goroutine *goroutine = waiter->goroutine;
     if (atomic_exchange(&waiter->state, WAITER_WOKEN) == WAITER_PARKED) {
         goroutine->next = NULL;
@@ -201,11 +195,18 @@ static void fire_writing(struct thread *self, struct timer *timer, int64_t now) 
 /* --- epoll --- */
 
 #define WAKE_DATA UINT64_MAX
+#define POLL_EVENTS 128
+
+struct poll_events {
+    int count;
+    struct os_poll_event list[POLL_EVENTS];
+};
 
 static os_lock making;
 static _Atomic int poller = -1, wake_event = -1;
 static _Atomic uint32_t wake_sent;
 static _Atomic int past_numbers; /* of descriptors that were waited for */
+static _Atomic bool told;        /* sched_poll_made was called */
 
 static int poller_make(void) {
     os_lock_acquire(&making);
@@ -215,6 +216,7 @@ static int poller_make(void) {
         if (event >= 0) {
             atomic_store(&wake_event, event);
             atomic_store(&poller, poll);
+            atomic_store(&sched_polls, true);
         } else {
             os_close(poll);
             poll = -EMFILE;
@@ -247,14 +249,14 @@ static int watch(struct poll_record *record, int fd) {
     return error;
 }
 
-/* Also for those who wait for something else: then there is an epoll to wait in, if the system gives one. */
 void poll_outside(int change) {
-    if (change > 0 && atomic_load(&poller) < 0)
-        poller_make();
-    atomic_fetch_add(&waiting, change);
+    if (change > 0)
+        atomic_fetch_add(&sched_poll_waiters, 1);
+    else
+        atomic_fetch_sub(&sched_poll_waiters, 1);
 }
 
-void poll_wake(void) {
+static void wake_sleeper(void) {
     if (atomic_exchange(&wake_sent, 1) != 0)
         return;
     int event = atomic_load(&wake_event);
@@ -266,7 +268,7 @@ void poll_wake(void) {
 
 /* The wake-up stays to be seen until one that waits has seen it: who only looks must not take it from that. A signal that
  * comes after its wake-up was seen wakes somebody once more. */
-void poll_sleep(struct poll_events *events, int64_t wait) {
+static void sleep_for_events(struct poll_events *events, int64_t wait) {
     int poll = atomic_load_explicit(&poller, memory_order_acquire);
     bool woken = wait != 0 && atomic_load(&wake_sent);
     events->count = 0;
@@ -292,7 +294,7 @@ static void side_event(struct poll_record *record, enum poll_direction direction
     }
 }
 
-struct goroutine *poll_collect(const struct poll_events *events) {
+static struct goroutine *collect(const struct poll_events *events) {
     struct ready ready = {NULL, &ready.first};
     for (int i = 0; i < events->count; i++) {
         uint32_t what = events->list[i].what;
@@ -312,10 +314,14 @@ struct goroutine *poll_collect(const struct poll_events *events) {
     return ready.first;
 }
 
-struct goroutine *poll_ready(int64_t wait) {
+static struct goroutine *wait_for_ready(struct thread *self, int64_t wait) {
     struct poll_events events;
-    poll_sleep(&events, wait);
-    return poll_collect(&events);
+    if (wait != 0)
+        thread_safe_begin(self);
+    sleep_for_events(&events, wait);
+    if (wait != 0)
+        thread_safe_end(self);
+    return collect(&events);
 }
 
 /* --- which file it is --- */
@@ -555,6 +561,8 @@ enum poll_result poll_wait(struct poll_try *attempt) {
     if (added)
         sched_timer_added(self, when);
     make_ready(self, ready.first);
+    if (parks && !atomic_load_explicit(&told, memory_order_relaxed) && !atomic_exchange(&told, true))
+        sched_poll_made(self);
     if (parks) {
         self = sched_park(self, "IO wait", commit, &waiter);
         result = waiter.result;
@@ -609,7 +617,7 @@ int poll_set_deadline(int fd, int64_t deadline, bool reading, bool writing) {
 
 /* --- in a child --- */
 
-void poll_forked(struct thread *self) {
+static void forked(struct thread *self) {
     struct ready ready = {NULL, &ready.first};
     int past = atomic_load(&past_numbers);
     if (atomic_load(&poller) >= 0) { /* these are the parent's */
@@ -619,6 +627,8 @@ void poll_forked(struct thread *self) {
         atomic_store(&wake_event, -1);
     }
     atomic_store(&wake_sent, 0);
+    atomic_store(&sched_polls, false);
+    atomic_store(&told, false);
     for (int fd = 0; fd < past; fd++) {
         struct poll_record *record = record_if_any(fd);
         if (record == NULL)
@@ -632,3 +642,5 @@ void poll_forked(struct thread *self) {
     }
     make_ready(self, ready.first);
 }
+
+const struct poll_hooks poll_hooks = {.ready = wait_for_ready, .wake = wake_sleeper, .forked = forked};

@@ -35,6 +35,8 @@ struct goroutine {
     const char *waits_for;  /* as dumps have it; NULL: not waiting */
     void (*then)(void *);   /* called when its call has returned; the argument is its stack's first word. NULL: none */
     uint32_t slot;          /* its stack's number */
+    uint32_t locks;         /* bw_lock_os_thread without bw_unlock_os_thread */
+    struct worker *locked_to; /* the only one that may run it; NULL: any */
 };
 
 /* The calling thread's current goroutine, or its own record. INSIDE. */
@@ -52,6 +54,10 @@ void sched_go_then(struct thread *self, const bw__call *call, uintptr_t by, void
 bool sched_may_spin(void);
 struct thread *sched_let_others(struct thread *self);
 int sched_goroutines(void);
+/* The current goroutine stays on its thread, where no other runs, until unlocked as often; of other threads, nothing. */
+void sched_lock_thread(struct thread *self);
+void sched_unlock_thread(struct thread *self);
+void sched_processors_changed(struct thread *self); /* INSIDE, no lock held */
 
 /* --- stack.c --- */
 /* A goroutine with a stack, its record cleared but for that; NULL: out of memory. INSIDE. */
@@ -97,27 +103,22 @@ void timers_each_root(void (*visit)(void *context, uintptr_t lo, uintptr_t hi), 
 /* In a child: all that is pending in heaps other than this one goes to timers_of_others. `own` may be NULL. */
 void timers_forked(struct timers *own);
 /* In sched.c: the heap of the calling worker, or timers_of_others; and that a timer is due first in it. */
-struct timers *sched_timers(struct thread *self) __attribute__((weak));
-void sched_timer_added(struct thread *self, int64_t when) __attribute__((weak));
+struct timers *sched_timers(struct thread *self);
+void sched_timer_added(struct thread *self, int64_t when);
 
-/* --- poll.c: goroutines that wait for descriptors --- */
-/* For the scheduler. */
-bool poll_in_use(void); /* does a goroutine wait for a descriptor, or for another thing outside (poll_outside)? */
-#define POLL_EVENTS 128
-struct poll_events {
-    int count;
-    struct os_poll_event list[POLL_EVENTS];
+/* --- poll.c: descriptors. A program that waits for none does not link it. --- */
+struct poll_hooks {
+    /* Those whose descriptors are ready, by `next`; NULL: none. Waits so long for the first (ns; 0: not; -1: for ever),
+     * SAFE meanwhile. One thread at a time calls it. INSIDE. */
+    struct goroutine *(*ready)(struct thread *self, int64_t wait);
+    void (*wake)(void); /* who waits there comes back, now, or if it is about to wait, then; any thread */
+    void (*forked)(
+        struct thread *self); /* in the child, whose epoll is the parent's; the queues are in order again. INSIDE */
 };
-/* Waits so long (nanoseconds; 0: not at all; -1: for ever), or until poll_wake, perhaps for nothing; the caller may be SAFE.
- * One thread at a time waits, others may look with 0. */
-void poll_sleep(struct poll_events *events, int64_t wait);
-/* Whose wait is over by these events: a list by `next`. INSIDE. */
-struct goroutine *poll_collect(const struct poll_events *events);
-struct goroutine *poll_ready(int64_t wait); /* both */
-/* Who waits in poll_sleep comes back; or else the next one who would. Takes no lock. */
-void poll_wake(void);
-/* In the child of a fork, whose epoll is the parent's; the queues are in order again. INSIDE. */
-void poll_forked(struct thread *self);
+extern const struct poll_hooks poll_hooks __attribute__((weak));
+extern _Atomic bool sched_polls; /* set by poll.c once it can wait, for good; then it calls sched_poll_made */
+extern _Atomic uint32_t sched_poll_waiters; /* goroutines that wait for descriptors, or as poll_outside says */
+void sched_poll_made(struct thread *self);
 
 /* For those who wait: a TRY at reading or writing begins before the system call; when that says that it would block, the
  * caller waits and makes the call again; in the end it ends the try. */

@@ -1,0 +1,656 @@
+/* worker.c - workers: looking for work, sleeping, being woken; their tokens; observing.
+ *
+ * Sleeping. A worker that finds nothing anywhere puts itself on the idle list, gives its token up, looks once more, and
+ * sleeps. Whoever adds work looks at the tokens after that; both sequentially consistent, so that one sees the other.
+ * At most one worker is woken at a time: it is `seeking` until it has found something, and then wakes the next if there
+ * is more (docs/models/wake.pml).
+ *
+ * One idle worker is the POLLER, if there are timers or descriptors to wait for and a token is free: it sleeps until
+ * the first timer is due, or a descriptor ready. While every token is in use nobody waits for those: the workers look
+ * between goroutines.
+ *
+ * One idle worker is the OBSERVER as long as any token is in use; for that there is one more worker than tokens. It
+ * sleeps by the clock, less and less often, and sees to all that would wait for one goroutine to end its turn:
+ * - run_next alone wakes nobody: it would be taken to another processor each time two goroutines talk to one another.
+ *   It is taken from a worker that has not come to it for a while.
+ * - A worker that is in one turn for STUCK_NS loses its token. If its thread computes, and does not wait, that helps
+ *   only to be fair, and makes a thread more: each that does so already makes the next wait longer.
+ * - Timers and descriptors, while no worker comes to look.
+ * Whoever gets a token makes sure that there is an observer; the observer looks at the tokens after giving up.
+ */
+#include "worker.h"
+
+#include <errno.h>
+#include <string.h>
+
+#define SEEK_ROUNDS 40
+#define OBSERVE_NS 20000
+#define OBSERVE_MOST_NS 5000000
+#define OBSERVE_POLL_NS 200000 /* while descriptors are waited for and nobody polls */
+#define QUIET_NS 10000000      /* no token in use for so long: the observer goes to sleep */
+#define STUCK_NS 10000000
+
+struct worker *_Atomic workers[MOST_WORKERS];
+_Atomic int worker_count;
+
+_Atomic bool sched_polls;
+_Atomic uint32_t sched_poll_waiters;
+
+static _Atomic int running;                 /* tokens in use */
+static _Atomic int idle_count;              /* on the list */
+static _Atomic int seeking;                 /* 0 or more: workers that look for work */
+static _Atomic int observing, polling;      /* 1: somebody does, or is about to */
+static _Atomic int makeable = MOST_WORKERS; /* workers, as far as is known */
+
+static os_lock lock; /* of the idle list */
+static struct worker *idle_list;
+
+/* Of the poller and the observer: who it is, and when it is going to look by itself; 0: it does not sleep. */
+struct sleeper {
+    struct worker *_Atomic worker;
+    _Atomic int64_t until;
+};
+static struct sleeper poller, observer;
+
+static int processors(void) {
+    return __atomic_load_n(&knobs.processors, __ATOMIC_RELAXED);
+}
+
+/* --- tokens --- */
+
+static bool can_run(void) {
+    return atomic_load(&running) < processors();
+}
+
+bool token_take(struct worker *worker) {
+    int now = atomic_load(&running);
+    do {
+        if (now >= processors())
+            return false;
+    } while (!atomic_compare_exchange_weak(&running, &now, now + 1));
+    atomic_store(&worker->token, 1);
+    return true;
+}
+
+void token_leave(struct worker *worker) {
+    if (atomic_exchange(&worker->token, 0) == 1)
+        atomic_fetch_sub(&running, 1);
+}
+
+void sched_processors_changed(struct thread *self) {
+    int count = atomic_load(&worker_count);
+    for (int i = 0; i < count && atomic_load(&running) > processors(); i++) {
+        struct worker *worker = atomic_load(&workers[i]);
+        if (worker)
+            token_leave(worker);
+    }
+    wake_one(self);
+}
+
+/* --- waking --- */
+
+static struct worker *idle_pop(void) {
+    if (atomic_load(&idle_count) == 0)
+        return NULL;
+    os_lock_acquire(&lock);
+    struct worker *worker = idle_list;
+    if (worker) {
+        idle_list = worker->next_idle;
+        atomic_fetch_sub(&idle_count, 1);
+    }
+    os_lock_release(&lock);
+    return worker;
+}
+
+static void idle_push(struct worker *worker) {
+    os_lock_acquire(&lock);
+    worker->next_idle = idle_list;
+    idle_list = worker;
+    atomic_fetch_add(&idle_count, 1);
+    os_lock_release(&lock);
+}
+
+/* Off the idle list, if nobody was there first. */
+static bool idle_leave(struct worker *worker) {
+    bool found = false;
+    os_lock_acquire(&lock);
+    for (struct worker **at = &idle_list; *at; at = &(*at)->next_idle)
+        if (*at == worker) {
+            *at = worker->next_idle;
+            atomic_fetch_sub(&idle_count, 1);
+            found = true;
+            break;
+        }
+    os_lock_release(&lock);
+    return found;
+}
+
+static void interrupt(struct worker *worker) {
+    if (atomic_load(&worker->in_poll))
+        poll_hooks.wake();
+    else
+        os_wake(&worker->woken, 1);
+}
+
+/* It is off the idle list. */
+static void wake(struct worker *worker) {
+    atomic_store(&worker->woken, 1);
+    interrupt(worker);
+}
+
+/* If it sleeps longer than that it looks again. */
+static void look_again_at(struct sleeper *sleeper, int64_t when) {
+    if (when >= atomic_load(&sleeper->until))
+        return;
+    struct worker *worker = atomic_load(&sleeper->worker);
+    uint32_t asleep = 0;
+    if (worker && atomic_compare_exchange_strong(&worker->woken, &asleep, 2))
+        interrupt(worker);
+}
+
+static void worker_body(void *argument);
+
+/* One more, which seeks or observes; false: there are as many as there may be. */
+static bool worker_start(struct thread *self, bool seeks) {
+    int index = atomic_load(&worker_count);
+    do {
+        if (index >= atomic_load(&makeable))
+            return false;
+    } while (!atomic_compare_exchange_weak(&worker_count, &index, index + 1));
+    struct worker *worker = os_map(sizeof *worker);
+    if (worker) {
+        worker->random = (uint32_t)os_random() | 1;
+        worker->seeking = seeks;
+        worker->observes = !seeks;
+        atomic_store(&workers[index], worker);
+        if (thread_start_internal(self, worker_body, worker, "burrow-worker"))
+            return true;
+        atomic_store(&workers[index], NULL);
+        os_unmap(worker, sizeof *worker);
+    }
+    /* The system refuses: it must do with those that there are. */
+    int left = atomic_fetch_sub(&worker_count, 1) - 1;
+    if (left == 0)
+        os_fatal("runtime: cannot make a thread to run goroutines: %s", strerror(errno));
+    atomic_store(&makeable, left);
+    return false;
+}
+
+/* Whoever finds nobody to wake looks again after it has given up seeking: meanwhile others may have left it to the
+ * seeker to wake somebody. */
+void wake_one(struct thread *self) {
+    for (;;) {
+        int none = 0;
+        if (atomic_load(&seeking) != 0 || !can_run())
+            return;
+        if (atomic_load(&idle_count) == 0 && atomic_load(&worker_count) >= atomic_load(&makeable))
+            return;
+        if (!atomic_compare_exchange_strong(&seeking, &none, 1))
+            return;
+        struct worker *worker = idle_pop();
+        if (worker) {
+            worker->seeking = true;
+            wake(worker);
+            return;
+        }
+        if (worker_start(self, true))
+            return;
+        atomic_fetch_sub(&seeking, 1);
+    }
+}
+
+void observer_want(struct thread *self) {
+    int none = 0;
+    if (atomic_load(&observing) != 0 || !atomic_compare_exchange_strong(&observing, &none, 1))
+        return;
+    struct worker *worker = idle_pop();
+    if (worker) {
+        worker->observes = true;
+        wake(worker);
+    } else if (!worker_start(self, false)) {
+        atomic_store(&observing, 0);
+    }
+}
+
+/* --- what there is to do --- */
+
+static int64_t timers_earliest(void) {
+    int64_t earliest = INT64_MAX;
+    for (struct timers *timers = atomic_load(&timers_first); timers; timers = timers->others) {
+        int64_t next = timers_next(timers);
+        earliest = next < earliest ? next : earliest;
+    }
+    return earliest;
+}
+
+static bool is_due(int64_t when) {
+    return when != INT64_MAX && when <= (int64_t)os_now_ns();
+}
+
+bool timers_due(struct worker *worker) {
+    int64_t own = timers_next(&worker->timers), others = timers_next(&timers_of_others);
+    return is_due(own < others ? own : others);
+}
+
+static void run_due(struct thread *self, struct timers *timers) {
+    int64_t next = timers_next(timers), now;
+    if (next != INT64_MAX && next <= (now = (int64_t)os_now_ns()))
+        timers_run(self, timers, now);
+}
+
+static void run_all_due(struct thread *self) {
+    for (struct timers *timers = atomic_load(&timers_first); timers; timers = timers->others)
+        run_due(self, timers);
+}
+
+/* Anything but what is next on a worker that gets on? */
+static bool work_waits(void) {
+    if (global_waiting() > 0)
+        return true;
+    int count = atomic_load(&worker_count);
+    for (int i = 0; i < count; i++) {
+        struct worker *worker = atomic_load(&workers[i]);
+        if (worker && (!ring_empty(worker) || (token_lost(worker) && atomic_load(&worker->run_next) != NULL)))
+            return true;
+    }
+    return is_due(timers_earliest());
+}
+
+static uint32_t next_random(struct worker *worker) {
+    worker->random ^= worker->random << 13;
+    worker->random ^= worker->random >> 17;
+    return worker->random ^= worker->random << 5;
+}
+
+static struct goroutine *steal(struct worker *worker) {
+    int count = atomic_load(&worker_count);
+    uint32_t first = next_random(worker);
+    for (int i = 0; i < count; i++) {
+        struct worker *from = atomic_load(&workers[(first + (uint32_t)i) % (uint32_t)count]);
+        if (from == NULL || from == worker)
+            continue;
+        struct goroutine *goroutine = ring_steal(worker, from);
+        if (goroutine == NULL && token_lost(from) && atomic_load(&from->run_next) != NULL)
+            goroutine = atomic_exchange(&from->run_next, NULL);
+        if (goroutine)
+            return goroutine;
+    }
+    return global_take();
+}
+
+/* Ready ones: the first to run, if the worker has a token, the others to its queue; else all to the queue of all. */
+static struct goroutine *share_out(struct thread *self, struct worker *worker, struct goroutine *list) {
+    if (list == NULL)
+        return NULL;
+    struct goroutine *first = NULL, *next;
+    if (!token_lost(worker)) {
+        first = list;
+        list = list->next;
+    }
+    if (list == NULL)
+        return first;
+    for (; list; list = next) {
+        next = list->next;
+        if (first)
+            ring_put(worker, list);
+        else
+            global_put(list, &list->next, 1);
+    }
+    atomic_thread_fence(memory_order_seq_cst);
+    wake_one(self);
+    return first;
+}
+
+static struct goroutine *poll_now(struct thread *self) {
+    int none = 0;
+    if (atomic_load(&sched_poll_waiters) == 0 || atomic_load(&polling) ||
+        !atomic_compare_exchange_strong(&polling, &none, 1))
+        return NULL;
+    struct goroutine *list = poll_hooks.ready(self, 0);
+    atomic_store(&polling, 0);
+    return list;
+}
+
+/* With a token. */
+static struct goroutine *look(struct thread *self, struct worker *worker) {
+    struct goroutine *goroutine;
+    run_due(self, &worker->timers);
+    run_due(self, &timers_of_others);
+    if ((goroutine = next_of_own(worker)) != NULL)
+        return goroutine;
+    if ((goroutine = share_out(self, worker, poll_now(self))) != NULL)
+        return goroutine;
+    if (!worker->seeking && 2 * atomic_load(&seeking) < processors()) {
+        worker->seeking = true;
+        atomic_fetch_add(&seeking, 1);
+    }
+    for (int round = 0; round < SEEK_ROUNDS; round++) {
+        if ((goroutine = steal(worker)) != NULL)
+            return goroutine;
+        thread_poll(self);
+        if (!worker->seeking || atomic_load(&running) == 1)
+            break; /* others look, or nobody makes any */
+        for (int i = 0; i < 20; i++)
+            os_cpu_relax();
+    }
+    run_all_due(self);
+    return next_of_own(worker);
+}
+
+/* --- observing --- */
+
+/* A worker's run_next that is there since before the last look, in the same turn. */
+static struct worker *waiting_run_next(void) {
+    struct worker *found = NULL;
+    int count = atomic_load(&worker_count);
+    for (int i = 0; i < count; i++) {
+        struct worker *worker = atomic_load(&workers[i]);
+        if (worker == NULL || atomic_load(&worker->run_next) == NULL)
+            continue;
+        uint32_t turn = atomic_load_explicit(&worker->turn, memory_order_relaxed) + 1;
+        if (worker->seen.next_in == turn)
+            found = worker;
+        worker->seen.next_in = turn;
+    }
+    return found;
+}
+
+static void take_from_stuck(uint64_t now) {
+    int count = atomic_load(&worker_count), computing = 0;
+    for (int i = 0; i < count; i++) {
+        struct worker *worker = atomic_load(&workers[i]);
+        if (worker && token_lost(worker) && worker->seen.computes &&
+            worker->seen.turn == atomic_load_explicit(&worker->turn, memory_order_relaxed))
+            computing++;
+    }
+    for (int i = 0; i < count; i++) {
+        struct worker *worker = atomic_load(&workers[i]);
+        if (worker == NULL || token_lost(worker))
+            continue;
+        uint32_t turn = atomic_load_explicit(&worker->turn, memory_order_relaxed);
+        if (worker->seen.turn != turn || worker->seen.since == 0) {
+            worker->seen.turn = turn;
+            worker->seen.since = now;
+            worker->seen.sampled = 0;
+        } else if (now - worker->seen.since >= STUCK_NS / 2 && worker->seen.sampled == 0) {
+            worker->seen.sampled = now;
+            worker->seen.processor_ns = os_processor_ns_of(worker->thread->id);
+        } else if (now - worker->seen.since >= STUCK_NS && worker->seen.sampled != 0) {
+            uint64_t used = os_processor_ns_of(worker->thread->id) - worker->seen.processor_ns;
+            worker->seen.computes = used > (now - worker->seen.sampled) / 2;
+            uint64_t limit = STUCK_NS;
+            if (worker->seen.computes)
+                limit += STUCK_NS * (uint64_t)computing / (uint64_t)processors();
+            if (now - worker->seen.since >= limit)
+                token_leave(worker);
+        }
+    }
+}
+
+/* One look. With a token afterwards it is an observer no more; what is returned it is to run. */
+static struct goroutine *observe(struct thread *self, struct worker *worker) {
+    struct worker *from = waiting_run_next();
+    if (from && can_run() && token_take(worker))
+        return atomic_exchange(&from->run_next, NULL);
+    take_from_stuck(os_now_ns());
+    if (!can_run()) {
+        run_all_due(self);
+        share_out(self, worker, poll_now(self));
+    }
+    return NULL;
+}
+
+/* --- sleeping --- */
+
+struct nap {
+    int64_t pause, quiet;
+    bool polls;
+};
+
+static void roles_take(struct worker *worker, struct nap *nap) {
+    int none = 0;
+    if (!worker->observes && atomic_load(&running) > 0 && atomic_load(&observing) == 0)
+        worker->observes = atomic_compare_exchange_strong(&observing, &none, 1);
+    if (nap->polls && !can_run()) {
+        nap->polls = false;
+        atomic_store(&polling, 0);
+    }
+    none = 0;
+    if (!nap->polls && can_run() && (atomic_load(&sched_polls) || timers_earliest() != INT64_MAX))
+        nap->polls = atomic_compare_exchange_strong(&polling, &none, 1);
+}
+
+static void observer_pause(struct worker *worker, struct nap *nap) {
+    if (atomic_load(&running) > 0) {
+        nap->quiet = 0;
+    } else if ((nap->quiet += nap->pause) >= QUIET_NS) {
+        worker->observes = false;
+        nap->quiet = 0;
+        atomic_store(&observing, 0); /* the loop looks at `running` after this */
+    }
+    int64_t most = !nap->polls && atomic_load(&sched_poll_waiters) > 0 && can_run() ? OBSERVE_POLL_NS : OBSERVE_MOST_NS;
+    nap->pause = nap->pause * 2 < most ? nap->pause * 2 : most;
+}
+
+/* Sleeps until it is woken, something is due, or its pause is over. Goroutines whose descriptors are ready. */
+static struct goroutine *take_nap(struct thread *self, struct worker *worker, const struct nap *nap) {
+    struct goroutine *list = NULL;
+    int64_t until = INT64_MAX, now = (int64_t)os_now_ns();
+    if (worker->observes)
+        until = now + nap->pause;
+    int64_t earliest = nap->polls || worker->observes ? timers_earliest() : INT64_MAX;
+    until = earliest < until ? earliest : until;
+    struct sleeper *roles[2] = {nap->polls ? &poller : NULL, worker->observes ? &observer : NULL};
+    for (int i = 0; i < 2; i++)
+        if (roles[i]) {
+            atomic_store(&roles[i]->worker, worker);
+            atomic_store(&roles[i]->until, until);
+        }
+    bool in_poll = nap->polls && atomic_load(&sched_polls);
+    atomic_store(&worker->in_poll, in_poll);
+    atomic_thread_fence(memory_order_seq_cst);
+    int64_t wait = until == INT64_MAX ? -1 : until > now ? until - now : 0;
+    bool sooner = (roles[0] || roles[1]) && timers_earliest() < until;
+    if (wait != 0 && !sooner && atomic_load(&worker->woken) == 0) {
+        if (in_poll) {
+            list = poll_hooks.ready(self, wait);
+        } else {
+            thread_safe_begin(self);
+            os_wait(&worker->woken, 0, wait);
+            thread_safe_end(self);
+        }
+    }
+    atomic_store(&worker->in_poll, false);
+    for (int i = 0; i < 2; i++)
+        if (roles[i]) {
+            atomic_store(&roles[i]->until, 0);
+            atomic_store(&roles[i]->worker, NULL);
+        }
+    return list;
+}
+
+/* Until there may be something for it, which is looked for then, or is returned. */
+static struct goroutine *idle(struct thread *self, struct worker *worker) {
+    struct nap nap = {.pause = OBSERVE_NS};
+    struct goroutine *goroutine = NULL;
+    atomic_store(&worker->woken, 0);
+    bool sought = worker->seeking;
+    worker->seeking = false; /* who wakes it sets it */
+    idle_push(worker);
+    token_leave(worker);
+    if (sought)
+        atomic_fetch_sub(&seeking, 1);
+    for (;;) {
+        atomic_thread_fence(memory_order_seq_cst);
+        uint32_t again = 2;
+        atomic_compare_exchange_strong(&worker->woken, &again, 0);
+        if (atomic_load(&worker->woken) == 1 || (can_run() && work_waits()))
+            break;
+        roles_take(worker, &nap);
+        if (worker->observes && ((goroutine = observe(self, worker)) != NULL || !token_lost(worker)))
+            break;
+        struct goroutine *list = take_nap(self, worker, &nap);
+        if (list) {
+            token_take(worker);
+            if ((goroutine = share_out(self, worker, list)) != NULL)
+                break;
+        }
+        if (worker->observes)
+            observer_pause(worker, &nap);
+    }
+    if (nap.polls)
+        atomic_store(&polling, 0);
+    if (!idle_leave(worker)) /* woken meanwhile, to seek or observe */
+        while (atomic_load(&worker->woken) != 1)
+            os_cpu_relax();
+    return goroutine;
+}
+
+/* --- goroutines that belong to a thread --- */
+
+/* What was found runs on its own worker, with this one's token. */
+static void hand_over(struct worker *worker) {
+    struct goroutine *goroutine = worker->stashed;
+    struct worker *to = goroutine->locked_to;
+    worker->stashed = NULL;
+    if (atomic_exchange(&worker->token, 0) == 1)
+        atomic_store(&to->token, 1);
+    atomic_store(&to->handed, goroutine);
+    wake(to);
+}
+
+static struct goroutine *wait_for_locked(struct thread *self, struct worker *worker) {
+    struct goroutine *goroutine;
+    worker_steps_aside(self, worker);
+    for (;;) {
+        atomic_store(&worker->woken, 0);
+        if ((goroutine = atomic_exchange(&worker->handed, NULL)) != NULL)
+            return goroutine;
+        thread_safe_begin(self);
+        os_wait(&worker->woken, 0, -1);
+        thread_safe_end(self);
+    }
+}
+
+void worker_steps_aside(struct thread *self, struct worker *worker) {
+    token_leave(worker);
+    atomic_thread_fence(memory_order_seq_cst);
+    if (work_waits())
+        wake_one(self);
+    observer_want(self);
+}
+
+/* --- the worker's loop --- */
+
+static struct goroutine *find_work(struct thread *self, struct worker *worker) {
+    for (;;) {
+        struct goroutine *goroutine = NULL;
+        if (worker->stashed)
+            hand_over(worker);
+        if (worker->locked)
+            return wait_for_locked(self, worker);
+        if (!token_lost(worker) || token_take(worker))
+            goroutine = look(self, worker);
+        if (goroutine == NULL)
+            goroutine = idle(self, worker);
+        if (goroutine && goroutine->locked_to)
+            worker->stashed = goroutine;
+        else if (goroutine)
+            return goroutine;
+    }
+}
+
+/* It has found something: others look for more, and another observes. */
+static void seek_end(struct thread *self, struct worker *worker) {
+    if (worker->seeking) {
+        worker->seeking = false;
+        if (atomic_fetch_sub(&seeking, 1) == 1 && work_waits())
+            wake_one(self); /* there is more where this came from */
+    }
+    if (worker->observes) {
+        worker->observes = false;
+        atomic_store(&observing, 0);
+    }
+    observer_want(self);
+}
+
+static void worker_body(void *argument) {
+    struct worker *worker = argument;
+    os_fault_signals_unblock();
+    os_goroutine_now.number = -1; /* it is none */
+    struct thread *self = thread_enter();
+    worker->errno_at = &errno;
+    worker->thread = self;
+    worker->idle.stack = self->stack;
+    worker->idle.running = true;
+    worker->idle.id = os_goroutine_now;
+    os_fiber_of_thread(&worker->idle.fiber);
+    worker->current = &worker->idle;
+    self->goroutine = &worker->idle;
+    self->worker = worker;
+    for (;;) {
+        struct goroutine *next = find_work(self, worker);
+        seek_end(self, worker);
+        worker_run(worker, next);
+    }
+}
+
+/* --- told by timers.c and poll.c --- */
+
+struct timers *sched_timers(struct thread *self) {
+    return self->worker && !token_lost(self->worker) ? &self->worker->timers : &timers_of_others;
+}
+
+/* A worker sees its own timers between goroutines. For those of others somebody must be there: the poller; a worker that
+ * runs, or the observer; or else one is woken, and becomes the poller. */
+void sched_timer_added(struct thread *self, int64_t when) {
+    atomic_thread_fence(memory_order_seq_cst);
+    look_again_at(&poller, when);
+    if (self->worker && !token_lost(self->worker))
+        return;
+    look_again_at(&observer, when);
+    if (atomic_load(&running) == 0 && atomic_load(&polling) == 0)
+        wake_one(self);
+}
+
+void sched_poll_made(struct thread *self) {
+    sched_timer_added(self, 0);
+}
+
+/* --- fork --- */
+
+/* The other workers are gone, and what ran on them. Their queues are there. */
+void workers_forked(struct thread *self) {
+    struct worker *own = self->worker;
+    int count = atomic_load(&worker_count);
+    for (int i = 0; i < count; i++) {
+        struct worker *worker = atomic_load(&workers[i]);
+        if (worker == NULL || worker == own)
+            continue;
+        struct goroutine *goroutine = atomic_exchange(&worker->run_next, NULL);
+        while (goroutine || (goroutine = atomic_exchange(&worker->handed, NULL)) != NULL ||
+               (goroutine = ring_take(worker)) != NULL) {
+            goroutine->locked_to = NULL; /* its thread is no more */
+            global_put(goroutine, &goroutine->next, 1);
+            goroutine = NULL;
+        }
+        atomic_store(&workers[i], NULL);
+    }
+    timers_forked(own ? &own->timers : NULL);
+    atomic_store(&workers[0], own);
+    atomic_store(&worker_count, own ? 1 : 0);
+    atomic_store(&running, own && !token_lost(own) ? 1 : 0);
+    idle_list = NULL;
+    atomic_store(&idle_count, 0);
+    atomic_store(&seeking, 0);
+    atomic_store(&observing, 0);
+    atomic_store(&polling, 0);
+    atomic_store(&poller.until, 0);
+    atomic_store(&observer.until, 0);
+    if (&poll_hooks)
+        poll_hooks.forked(self);
+    if (work_waits() || timers_earliest() != INT64_MAX)
+        wake_one(self);
+    if (own)
+        observer_want(self);
+}

@@ -1,0 +1,84 @@
+/* worker.h - workers, for the files of this floor that are about them: queue.c, worker.c, sched.c.
+ *
+ * A worker runs goroutines while it has a TOKEN, of which there are GOMAXPROCS. It gives the token up when it finds
+ * nothing to do and when its goroutine enters bw_blocking or a long wait of its thread's, and loses it when it has been
+ * in one goroutine for too long. So there may be more workers than tokens. One without a token goes on with its
+ * goroutine until the next change of goroutines; what is in its queue others take.
+ */
+#ifndef BURROW_SCHED_WORKER_H
+#define BURROW_SCHED_WORKER_H
+
+#include "sched.h"
+
+#define RING 256
+#define MOST_WORKERS 10000 /* Go's limit of threads */
+
+struct worker {
+    struct goroutine idle; /* the thread's own stack, on which the worker looks for work */
+    struct goroutine *current;
+    void (*after)(void *); /* to be done once the stack is left */
+    void *after_argument;
+    int *errno_at;
+    struct thread *thread;
+    uint32_t turns, in_a_row, random;
+    struct goroutine *free;
+    uint32_t free_count;
+    bool seeking, observes;
+    struct goroutine *locked;         /* the one that runs on this thread only, and nothing else does */
+    struct goroutine *_Atomic handed; /* it, with a token: by whoever found it in a queue */
+    struct goroutine *stashed;        /* found, and another worker's `locked` */
+    struct worker *next_idle;
+    struct {                    /* the observer's */
+        uint32_t turn, next_in; /* next_in: the turn it had something in run_next, and one */
+        uint64_t since, sampled, processor_ns;
+        bool computes; /* it lost its token while its thread was running, not waiting */
+    } seen;
+    _Atomic uint32_t turn; /* changes with each goroutine */
+    _Atomic uint32_t token __attribute__((aligned(64)));
+    _Atomic uint32_t woken; /* 1: off the idle list, and to look for work; 2: to look at the clock again */
+    _Atomic bool in_poll;   /* it waits in poll_ready, not for `woken` */
+    struct timers timers;
+    struct goroutine *_Atomic run_next __attribute__((aligned(64)));
+    _Atomic uint32_t head, tail;
+    struct goroutine *_Atomic ring[RING];
+};
+
+extern struct worker *_Atomic workers[MOST_WORKERS];
+extern _Atomic int worker_count; /* made or being made */
+
+/* --- queue.c --- */
+void global_put(struct goroutine *first, struct goroutine **last, uint32_t count);
+struct goroutine *global_take(void);
+uint32_t global_waiting(void);
+void ring_put(struct worker *worker, struct goroutine *goroutine);
+struct goroutine *ring_take(struct worker *worker);
+/* Half of the other's ring comes to `worker`, whose own is empty, but for the one that is returned. */
+struct goroutine *ring_steal(struct worker *worker, struct worker *from);
+static inline bool ring_empty(struct worker *worker) {
+    return atomic_load_explicit(&worker->head, memory_order_acquire) ==
+           atomic_load_explicit(&worker->tail, memory_order_acquire);
+}
+/* The worker's next: run_next, its ring, the queue of all. */
+struct goroutine *next_of_own(struct worker *worker);
+
+/* --- worker.c --- */
+/* What is on the worker's own stack to do before its next goroutine. */
+static inline bool token_lost(struct worker *worker) {
+    return atomic_load_explicit(&worker->token, memory_order_relaxed) == 0;
+}
+bool timers_due(struct worker *worker); /* its own, or those of threads that are no workers */
+/* There is work that the calling thread will not come to at once. */
+void wake_one(struct thread *self);
+/* Somebody should look, by the clock, whether workers get on. */
+void observer_want(struct thread *self);
+bool token_take(struct worker *worker);
+void token_leave(struct worker *worker);
+/* The worker's thread is going to wait, or its goroutine stays for long: others run meanwhile. */
+void worker_steps_aside(struct thread *self, struct worker *worker);
+void workers_forked(struct thread *self);
+
+/* --- sched.c --- */
+void worker_run(struct worker *worker, struct goroutine *goroutine); /* from its own stack */
+struct thread *this_thread(void);
+
+#endif
