@@ -486,14 +486,76 @@ CHAN_ROWS = {
     "chan_buf_send+recv_same_goroutine": ("chan-alone", "sending and receiving in one goroutine, room for 1"),
     "chan_buf128_4prod1cons": ("chan-producers", "four goroutines send, one receives; room for 128"),
     "select4_unbuf_4prod": ("select-4", "one of four channels without buffer, each with a sender of its own"),
-    "select4_send+select_ready_same_goroutine": ("select-4-ready", "sending to one of four channels, and a select of all"),
+    "select4_send+select_ready_same_goroutine": ("select-4-ready", "sending to one of four channels, a select of all"),
     "select_nonblock_empty": ("select-default", "a receive or a default, nothing to receive"),
     "chan_make_buf1": ("chan-make", "making a channel with room for 1"),
 }
 
 
+GOR_ROWS = {
+    "go_spawn_join_serial": ("gor-spawn", "making a goroutine and waiting for its end, one after another"),
+    "go_spawn_join_batch1000": ("gor-spawn-1000", "making 1000 goroutines and waiting for their end"),
+    "go_spawn_grow_64KB_stack": ("gor-spawn-deep", "a goroutine that uses 40 KiB of stack (Go's grows) and ends"),
+    "gosched_alone": ("gor-yield", "yielding where nobody else is"),
+    "gosched_100g": ("gor-yield-100", "100 goroutines that yield"),
+}
+# On one processor always: Go's program sets GOMAXPROCS to 1 for it.
+GOR_ROWS_OF_ONE = {"gosched_2g_onP": ("gor-yield-2", "two goroutines that yield to one another")}
+
+SYNC_ROWS = {
+    "mutex_uncontended": ("sync-mutex", "locking and unlocking a mutex that is free"),
+    "mutex_contended_2g": ("sync-mutex-2", "two goroutines for one mutex"),
+    "mutex_contended_4g": ("sync-mutex-4", "four goroutines for one mutex"),
+    "mutex_contended_64g": ("sync-mutex-64", "64 goroutines for one mutex"),
+    "rwmutex_rlock_1g": ("sync-rwmutex", "locking and unlocking for reading, one goroutine"),
+    "rwmutex_rlock_2g": ("sync-rwmutex-2", "locking and unlocking for reading, two goroutines"),
+    "atomic_add_1g": ("sync-atomic", "an atomic addition, one goroutine"),
+    "atomic_add_2g": ("sync-atomic-2", "an atomic addition, two goroutines"),
+    "waitgroup_add_done": ("sync-waitgroup", "adding one to a wait group, and done"),
+    "once_done": ("sync-once", "a once that was done"),
+}
+
+
+def parked(count, text_count, procs):
+    """Goroutines that wait: what one takes, a collection beside them, waking all."""
+    name = on(procs, f"parked-{text_count}")
+
+    def figures(text, usage):
+        def value(key):
+            return number(rf"^R parked_{count}_p{procs} .*{key}=([\d.]+)", text)
+
+        return {
+            name: {
+                "size": value("rss_B/g"),
+                "create": value("create_ns/g"),
+                "collection": value("gc_ms"),
+                "wake": value("wakeall_ns/g"),
+            }
+        }
+
+    return Job(
+        name=name,
+        program="gor",
+        workloads=[
+            Workload(
+                name,
+                "parked",
+                f"{text_count} goroutines that wait for a channel: resident memory, making and waking one, a forced "
+                f"collection; {plural(procs)}",
+            )
+        ],
+        arguments=lambda peer, number_of_procs, repetitions: [str(count)],
+        figures=figures,
+        check=lambda text: {},
+        peers=["burrow", "go"],
+        rounds=3,
+        memory=count * 6000,
+        procs=procs,
+    )
+
+
 def line_job(name, words, pattern, metric, procs, same):
-    """A program that prints one line, of which `pattern` finds the figure and `same` what all peers must print alike."""
+    """A program that prints one line: `pattern` finds the figure, `same` what all peers must print alike."""
     return Job(
         name=on(procs, name),
         program=name,
@@ -509,6 +571,10 @@ def line_job(name, words, pattern, metric, procs, same):
 def goroutines(procs):
     return [
         row_job("chan", "chan", CHAN_ROWS, procs),
+        row_job("gor", "gor", {**GOR_ROWS, **(GOR_ROWS_OF_ONE if procs == 1 else {})}, procs),
+        parked(100_000, "100k", procs),
+        parked(1_000_000, "1M", procs),
+        row_job("sync", "sync", SYNC_ROWS, procs),
         line_job(
             "ring",
             "a token passed 5 M times round 503 goroutines",

@@ -8,7 +8,7 @@ import shutil
 import time
 from pathlib import Path
 
-from .jobs import MARK_SIZES, METRICS, SHAPES, alloc_name, on
+from .jobs import MARK_SIZES, METRICS, SHAPES, alloc_name, on, plural
 from .peers import CC, PEERS, run_quietly
 
 GROUPS = {
@@ -25,6 +25,7 @@ GROUPS = {
     "value": "Go's values",
     "chan": "Channels and select",
     "gor": "Goroutines",
+    "parked": "Goroutines that wait",
     "ring": "Thread ring",
     "sieve": "Prime sieve",
     "sync": "Mutexes and their like",
@@ -154,12 +155,22 @@ def on_each(words, limit, choices, metric="time"):
     """Targets for one processor and for two: the worst of the ratios to Go's."""
     return [
         Target(
-            f"{words}, {'one processor' if procs == 1 else 'two processors'}: {metric}, as a ratio to Go's",
+            f"{words}, {plural(procs)}: {metric}, as a ratio to Go's",
             limit,
             worst([(name, ratio(on(procs, name), metric, "go")) for name in choices], max),
         )
         for procs in (1, 2)
     ]
+
+
+def amount(workload, metric):
+    """Burrow's figure itself."""
+
+    def measure(results):
+        mine = value_of(results, workload, metric, "burrow")
+        return (mine, "") if mine else None
+
+    return measure
 
 
 def startup_cost(results, peer):
@@ -220,8 +231,27 @@ TARGETS = [
     *on_each("ping-pong", 0.5, ["chan-ping-pong"]),
     *on_each("buffered channels", 0.5, [f"chan-buffer-{room}" for room in (1, 10, 128, 1024)]),
     *on_each("select", 0.5, ["select-4", "select-4-ready", "select-default"]),
+    *on_each("making goroutines", 0.5, ["gor-spawn", "gor-spawn-1000"]),
+    *on_each("yielding", 0.5, ["gor-yield", "gor-yield-100"]),
+    Target(
+        "two that yield to one another, one processor: time, as a ratio to Go's",
+        0.5,
+        ratio(on(1, "gor-yield-2"), "time", "go"),
+    ),
     *on_each("sieve", 0.5, ["sieve"], metric="duration"),
     *on_each("ring", 0.5, ["ring"]),
+    *on_each("mutex", 0.8, ["sync-mutex", "sync-mutex-2", "sync-mutex-4", "sync-mutex-64"]),
+    *on_each("wait group", 0.8, ["sync-waitgroup"]),
+    *(
+        Target(
+            f"a goroutine that waits, a million of them, {plural(procs)}: resident memory",
+            4400,
+            amount(on(procs, "parked-1M"), "size"),
+            unit=" B",
+        )
+        for procs in (1, 2)
+    ),
+    *on_each("a collection with a million goroutines that wait", 1.0, ["parked-1M"], metric="collection"),
 ]
 
 
