@@ -117,3 +117,15 @@ struct goroutine *next_of_own(struct worker *worker) {
         return goroutine;
     return global_take();
 }
+
+/* Who yields means all that are ready: run_next gets in line, or those that yield to one another would keep it waiting. */
+struct goroutine *next_in_line(struct worker *worker) {
+    struct goroutine *goroutine;
+    if (++worker->turns % GLOBAL_EVERY == 0 && (goroutine = global_take()) != NULL)
+        return goroutine;
+    if (atomic_load_explicit(&worker->run_next, memory_order_relaxed) != NULL &&
+        (goroutine = atomic_exchange(&worker->run_next, NULL)) != NULL)
+        ring_put(worker, goroutine);
+    goroutine = ring_take(worker);
+    return goroutine ? goroutine : global_take();
+}

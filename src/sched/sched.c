@@ -272,13 +272,12 @@ struct thread *sched_let_others(struct thread *self) {
     }
     struct goroutine *goroutine = worker->current, *next = NULL;
     if (!token_lost(worker) && !worker->locked && !timers_due(worker)) {
-        /* Those on the ring come first: who yields to them does not mean only run_next. */
-        next = ring_take(worker);
-        if (next && next->locked_to) {
+        next = next_in_line(worker);
+        if (next == NULL)
+            return self;
+        if (next->locked_to) {
             worker->stashed = next;
             next = NULL;
-        } else if (next == NULL && (next = next_at_once(worker)) == NULL && worker->stashed == NULL) {
-            return self;
         }
     }
     worker->after = put_back;

@@ -60,6 +60,7 @@ static inline bool ring_empty(struct worker *worker) {
 }
 /* The worker's next: run_next, its ring, the queue of all. */
 struct goroutine *next_of_own(struct worker *worker);
+struct goroutine *next_in_line(struct worker *worker); /* for one that yields */
 
 /* --- worker.c --- */
 /* What is on the worker's own stack to do before its next goroutine. */
