@@ -133,8 +133,8 @@ static void interrupt(struct worker *worker) {
 }
 
 /* It is off the idle list. */
-static void wake(struct worker *worker) {
-    atomic_store(&worker->woken, 1);
+static void wake(struct worker *worker, enum woken why) {
+    atomic_store(&worker->woken, why);
     interrupt(worker);
 }
 
@@ -143,8 +143,8 @@ static void look_again_at(struct sleeper *sleeper, int64_t when) {
     if (when >= atomic_load(&sleeper->until))
         return;
     struct worker *worker = atomic_load(&sleeper->worker);
-    uint32_t asleep = 0;
-    if (worker && atomic_compare_exchange_strong(&worker->woken, &asleep, 2))
+    uint32_t asleep = ASLEEP;
+    if (worker && atomic_compare_exchange_strong(&worker->woken, &asleep, LOOK_AGAIN))
         interrupt(worker);
 }
 
@@ -189,8 +189,7 @@ void wake_one(struct thread *self) {
             return;
         struct worker *worker = idle_pop();
         if (worker) {
-            worker->seeking = true;
-            wake(worker);
+            wake(worker, TO_SEEK);
             return;
         }
         if (worker_start(self, true))
@@ -204,12 +203,10 @@ void observer_want(struct thread *self) {
     if (atomic_load(&observing) != 0 || !atomic_compare_exchange_strong(&observing, &none, 1))
         return;
     struct worker *worker = idle_pop();
-    if (worker) {
-        worker->observes = true;
-        wake(worker);
-    } else if (!worker_start(self, false)) {
+    if (worker)
+        wake(worker, TO_OBSERVE);
+    else if (!worker_start(self, false))
         atomic_store(&observing, 0);
-    }
 }
 
 /* --- what there is to do --- */
@@ -451,12 +448,12 @@ static struct goroutine *take_nap(struct thread *self, struct worker *worker, co
     atomic_thread_fence(memory_order_seq_cst);
     int64_t wait = until == INT64_MAX ? -1 : until > now ? until - now : 0;
     bool sooner = (roles[0] || roles[1]) && timers_earliest() < until;
-    if (wait != 0 && !sooner && atomic_load(&worker->woken) == 0) {
+    if (wait != 0 && !sooner && atomic_load(&worker->woken) == ASLEEP) {
         if (in_poll) {
             list = poll_hooks.ready(self, wait);
         } else {
             thread_safe_begin(self);
-            os_wait(&worker->woken, 0, wait);
+            os_wait(&worker->woken, ASLEEP, wait);
             thread_safe_end(self);
         }
     }
@@ -469,22 +466,27 @@ static struct goroutine *take_nap(struct thread *self, struct worker *worker, co
     return list;
 }
 
+static bool is_woken(struct worker *worker) {
+    uint32_t woken = atomic_load(&worker->woken);
+    return woken == TO_SEEK || woken == TO_OBSERVE;
+}
+
 /* Until there may be something for it, which is looked for then, or is returned. */
 static struct goroutine *idle(struct thread *self, struct worker *worker) {
     struct nap nap = {.pause = OBSERVE_NS};
     struct goroutine *goroutine = NULL;
-    atomic_store(&worker->woken, 0);
+    atomic_store(&worker->woken, ASLEEP);
     bool sought = worker->seeking;
-    worker->seeking = false; /* who wakes it sets it */
+    worker->seeking = false;
     idle_push(worker);
     token_leave(worker);
     if (sought)
         atomic_fetch_sub(&seeking, 1);
     for (;;) {
         atomic_thread_fence(memory_order_seq_cst);
-        uint32_t again = 2;
-        atomic_compare_exchange_strong(&worker->woken, &again, 0);
-        if (atomic_load(&worker->woken) == 1 || (can_run() && work_waits()))
+        uint32_t again = LOOK_AGAIN;
+        atomic_compare_exchange_strong(&worker->woken, &again, ASLEEP);
+        if (is_woken(worker) || (can_run() && work_waits()))
             break;
         roles_take(worker, &nap);
         if (worker->observes && ((goroutine = observe(self, worker)) != NULL || !token_lost(worker)))
@@ -500,9 +502,14 @@ static struct goroutine *idle(struct thread *self, struct worker *worker) {
     }
     if (nap.polls)
         atomic_store(&polling, 0);
-    if (!idle_leave(worker)) /* woken meanwhile, to seek or observe */
-        while (atomic_load(&worker->woken) != 1)
+    if (!idle_leave(worker)) { /* woken meanwhile */
+        while (!is_woken(worker))
             os_cpu_relax();
+        if (atomic_load(&worker->woken) == TO_SEEK)
+            worker->seeking = true;
+        else
+            worker->observes = true;
+    }
     return goroutine;
 }
 
@@ -516,18 +523,18 @@ static void hand_over(struct worker *worker) {
     if (atomic_exchange(&worker->token, 0) == 1)
         atomic_store(&to->token, 1);
     atomic_store(&to->handed, goroutine);
-    wake(to);
+    wake(to, TO_SEEK);
 }
 
 static struct goroutine *wait_for_locked(struct thread *self, struct worker *worker) {
     struct goroutine *goroutine;
     worker_steps_aside(self, worker);
     for (;;) {
-        atomic_store(&worker->woken, 0);
+        atomic_store(&worker->woken, ASLEEP);
         if ((goroutine = atomic_exchange(&worker->handed, NULL)) != NULL)
             return goroutine;
         thread_safe_begin(self);
-        os_wait(&worker->woken, 0, -1);
+        os_wait(&worker->woken, ASLEEP, -1);
         thread_safe_end(self);
     }
 }

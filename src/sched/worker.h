@@ -13,6 +13,9 @@
 #define RING 256
 #define MOST_WORKERS 10000 /* Go's limit of threads */
 
+/* TO_SEEK, TO_OBSERVE: it is off the idle list, and counted as doing that; LOOK_AGAIN: something is due sooner. */
+enum woken { ASLEEP, TO_SEEK, TO_OBSERVE, LOOK_AGAIN };
+
 struct worker {
     struct goroutine idle; /* the thread's own stack, on which the worker looks for work */
     struct goroutine *current;
@@ -35,7 +38,7 @@ struct worker {
     } seen;
     _Atomic uint32_t turn; /* changes with each goroutine */
     _Atomic uint32_t token __attribute__((aligned(64)));
-    _Atomic uint32_t woken; /* 1: off the idle list, and to look for work; 2: to look at the clock again */
+    _Atomic uint32_t woken; /* enum woken */
     _Atomic bool in_poll;   /* it waits in poll_ready, not for `woken` */
     struct timers timers;
     struct goroutine *_Atomic run_next __attribute__((aligned(64)));
