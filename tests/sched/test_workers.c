@@ -262,6 +262,8 @@ static void test_ends_locked(void **state) {
 // fork with goroutines that belong to threads, and some in long calls: the child has those that ran on no thread.
 static void test_fork(void **state) {
     (void)state;
+    if (UNDER_SANITIZER)
+        return; // the thread sanitizer wants no threads made in a child
     bw_chan(int) in = bw_make_chan(int, 0), done = bw_make_chan(int, 0), inner = bw_make_chan(int, 0);
     int ends[2];
     CHECK(pipe(ends) == 0);
