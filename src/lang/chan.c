@@ -23,7 +23,8 @@ static struct layout *chan_layout(void) {
     types_lock_acquire();
     made = atomic_load(&layout);
     if (made == NULL) {
-        static const uint64_t words = 1u << (offsetof(struct chan, ring) / 8);
+        static const uint64_t words =
+            1u << (offsetof(struct chan, ring) / 8) | 1u << (offsetof(struct chan, timer) / 8);
         struct layout like = {
             .kind = KIND_CHANNEL, .by_make = true, .scan = SCAN_BITS, .pointer_map = &words, .name = "chan"};
         like.slot_bytes = (sizeof(struct chan) + GRANULE_BYTES - 1) & ~(GRANULE_BYTES - 1);
@@ -53,6 +54,19 @@ void *bw__chan_make(bw__type_site *site, ptrdiff_t capacity) {
 
 static void unlock(void *chan) {
     os_lock_release(&((struct chan *)chan)->lock);
+}
+
+/* A function of its own, so that no thread's address from before a parking is used. */
+void chan_tell(int64_t when) {
+    sched_timer_added(thread_current, when);
+}
+
+static void unlock_and_tell(void *argument) {
+    struct chan *chan = argument;
+    int64_t when = chan_take_to_tell(chan);
+    os_lock_release(&chan->lock);
+    if (when)
+        chan_tell(when);
 }
 
 void chan_wait_for_ever(const char *why) {
@@ -86,6 +100,15 @@ void bw__chan_send(void *at, const void *value) {
     thread_leave(self);
 }
 
+static BW__COLD struct thread *wait_for_timer(struct thread *self, struct chan *chan) {
+    chan->timer->begin_wait(self, chan);
+    self = sched_park(self, "chan receive", unlock_and_tell, chan);
+    os_lock_acquire(&chan->lock);
+    chan->timer->end_wait(chan);
+    os_lock_release(&chan->lock);
+    return self;
+}
+
 bool bw__chan_recv(void *at, void *value) {
     struct chan *chan = at;
     bool ok;
@@ -93,10 +116,15 @@ bool bw__chan_recv(void *at, void *value) {
         chan_wait_for_ever("chan receive (nil chan)");
     struct thread *self = thread_enter();
     os_lock_acquire(&chan->lock);
+    if (__builtin_expect(chan->timer != NULL, 0))
+        chan->timer->look(chan);
     if (!receive_now(self, chan, value, &ok)) {
         struct waiter waiter = {.goroutine = sched_current(self), .value = value};
         list_append(&chan->receivers, &waiter);
-        self = sched_park(self, "chan receive", unlock, chan);
+        if (__builtin_expect(chan->timer == NULL, 1))
+            self = sched_park(self, "chan receive", unlock, chan);
+        else
+            self = wait_for_timer(self, chan);
         ok = waiter.done;
         if (!ok)
             clear(chan, value);
@@ -135,10 +163,15 @@ void bw__chan_close(void *at) {
         os_panic("close of closed channel");
 }
 
+/* A timer's channel is taken for unbuffered: whether the value is in the ring depends on who looked when. */
+static bool is_plain(const void *chan) {
+    return chan && ((const struct chan *)chan)->timer == NULL;
+}
+
 ptrdiff_t bw__chan_len(const void *chan) {
-    return chan ? (ptrdiff_t)__atomic_load_n(&((const struct chan *)chan)->count, __ATOMIC_RELAXED) : 0;
+    return is_plain(chan) ? (ptrdiff_t)__atomic_load_n(&((const struct chan *)chan)->count, __ATOMIC_RELAXED) : 0;
 }
 
 ptrdiff_t bw__chan_cap(const void *chan) {
-    return chan ? (ptrdiff_t)((const struct chan *)chan)->capacity : 0;
+    return is_plain(chan) ? (ptrdiff_t)((const struct chan *)chan)->capacity : 0;
 }

@@ -8,6 +8,8 @@
 #include <burrow/chan.h>
 #include <string.h>
 
+struct chan;
+
 /* A select that waits: only one of its waiters may be taken, and who takes it says which. */
 struct selecting {
     _Atomic uint32_t taken;
@@ -27,12 +29,23 @@ struct list {
     struct waiter *first, *last;
 };
 
+/* What a timer that sends to a channel does for it, under its lock: src/sync/time.c, which a program without such timers
+ * does not link. */
+struct chan_timer {
+    void (*look)(struct chan *chan); /* if it is due the value is in the ring from here on */
+    /* Somebody is about to wait for a value, and has ended to. Without both nobody would ever send. */
+    void (*begin_wait)(struct thread *self, struct chan *chan);
+    void (*end_wait)(struct chan *chan);
+    int64_t to_tell; /* not 0: who releases the lock calls sched_timer_added */
+};
+
 struct chan {
     char *ring;
     os_lock lock;
     bool closed;
     size_t element_bytes, count, capacity, send_at, receive_at;
     struct list receivers, senders;
+    struct chan_timer *timer; /* NULL: values are sent by bw_send */
 };
 
 static inline void list_append(struct list *list, struct waiter *waiter) {
@@ -131,8 +144,15 @@ static inline bool receive_now(struct thread *self, struct chan *chan, void *val
     return true;
 }
 
+static inline int64_t chan_take_to_tell(struct chan *chan) {
+    int64_t when = chan->timer->to_tell;
+    chan->timer->to_tell = 0;
+    return when;
+}
+
 /* INSIDE. */
 BW__COLD void chan_send_on_closed(struct thread *self) __attribute__((noreturn));
+BW__COLD void chan_tell(int64_t when);             /* sched_timer_added; no lock held */
 BW__COLD void chan_wait_for_ever(const char *why); /* not INSIDE */
 
 #endif

@@ -16,6 +16,7 @@ struct work {
     size_t order_count;
     struct waiter *waiters;
     uint16_t *turn; /* cases in random order */
+    bool any_timer; /* sends to one of the channels */
 };
 
 void bw__select_add(bw__select *select, void *chan, bool sends, const void *value, size_t bytes) {
@@ -49,8 +50,17 @@ static void lock_all(const struct work *work) {
 static void unlock_all(void *argument) {
     const struct work *work = argument;
     struct chan *const *order = work->order;
+    int64_t to_tell = 0;
+    if (work->any_timer)
+        for (size_t i = 0; i < work->order_count; i++) {
+            int64_t when = order[i]->timer ? chan_take_to_tell(order[i]) : 0;
+            if (when && (to_tell == 0 || when < to_tell))
+                to_tell = when;
+        }
     for (size_t i = 0, count = work->order_count; i < count; i++)
         os_lock_release(&order[i]->lock);
+    if (to_tell)
+        chan_tell(to_tell);
 }
 static void unlock_all_but(const struct work *work, const struct chan *but) {
     for (size_t i = 0; i < work->order_count; i++)
@@ -74,6 +84,7 @@ static void prepare(struct work *work, uint32_t *random) {
             at--;
         if (at > 0 && work->order[at - 1] == chan)
             continue;
+        work->any_timer |= chan->timer != NULL;
         memmove(&work->order[at + 1], &work->order[at], (count - at) * sizeof *work->order);
         work->order[at] = chan;
         count++;
@@ -86,6 +97,9 @@ static void prepare(struct work *work, uint32_t *random) {
  * they are gone from the list, and it begins anew. */
 static bool now(struct thread *self, struct work *work) {
     bw__select *select = work->select;
+    for (size_t i = 0; work->any_timer && i < work->order_count; i++)
+        if (work->order[i]->timer)
+            work->order[i]->timer->look(work->order[i]);
     for (int i = 0; i < select->count; i++) {
         int at = work->turn[i];
         bw__select_case *this = &select->cases[at];
@@ -126,8 +140,14 @@ static struct thread *wait(struct thread *self, struct work *work) {
         if (chan)
             list_append(this->sends ? &chan->senders : &chan->receivers, &work->waiters[i]);
     }
+    for (size_t i = 0; work->any_timer && i < work->order_count; i++)
+        if (work->order[i]->timer)
+            work->order[i]->timer->begin_wait(self, work->order[i]);
     self = sched_park(self, "select", unlock_all, work);
     lock_all(work);
+    for (size_t i = 0; work->any_timer && i < work->order_count; i++)
+        if (work->order[i]->timer)
+            work->order[i]->timer->end_wait(work->order[i]);
     for (int i = 0; i < select->count; i++)
         if (work->waiters[i].listed) {
             struct chan *chan = select->cases[i].chan;
@@ -161,7 +181,7 @@ void bw__select_run(bw__select *select) {
     struct chan *order[FEW + 1];
     struct waiter waiters[FEW];
     uint16_t turn[FEW];
-    struct work work = {select, order, 0, waiters, turn};
+    struct work work = {select, order, 0, waiters, turn, false};
     if (count > FEW) {
         work.order = bw_alloc((count + 1) * sizeof *work.order);
         work.waiters = bw_alloc(count * sizeof *work.waiters);
