@@ -41,6 +41,8 @@
 #include <burrow/print.h>
 #include <burrow/goroutine.h>
 #include <burrow/chan.h>
+#include <burrow/time.h>
+#include <burrow/context.h>
 #include <burrow/traceback.h>
 #include <burrow/sync.h>
 

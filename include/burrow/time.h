@@ -107,8 +107,8 @@ BW__END
 
 /* bw_timer *bw_after_func(ns, f, args...): evaluates the arguments now, and in `ns` nanoseconds calls f with them in a
  * new goroutine, unless the timer is stopped. bw_timer_reset has it called (again). What f may be, and what the compiler
- * rejects: as bw_go. What is reachable from the arguments is alive until the call has been made. Example, within a
- * function:
+ * rejects: as bw_go. What is reachable from the arguments is alive until the call has been made.
+ * Example, within a function:
  *
  *     bw_timer *timer = bw_after_func(10 * BW_SECOND, puts, "this takes a while");
  *     bw_sleep(BW_MILLISECOND);

@@ -325,9 +325,10 @@ static const bw__description *find_description(struct words name, size_t size, c
 #pragma weak bw__type_bw_unwrapper_of_many
 #pragma weak bw__type_bw_error_matcher
 #pragma weak bw__type_bw_stringer
+#pragma weak bw__type_bw_context
 static const bw__description *find_shared(struct words name, size_t size) {
     const bw__description *const shared[] = {&bw__type_bw_unwrapper, &bw__type_bw_unwrapper_of_many,
-                                             &bw__type_bw_error_matcher, &bw__type_bw_stringer};
+                                             &bw__type_bw_error_matcher, &bw__type_bw_stringer, &bw__type_bw_context};
     for (size_t i = 0; i < sizeof shared / sizeof shared[0]; i++)
         if (shared[i] && (size == 0 || size == shared[i]->size) && is_word(&name, shared[i]->name))
             return shared[i];
