@@ -1,7 +1,8 @@
 /* ledger.h - what the programs of this directory print about the ledger: how it has changed since the last look.
  *
  * The ledger counts every object and byte that the program was handed (alloc = new + make), that was taken back
- * (reclaim = nil + zero), and that it has now (layout), by kind; and how many of those are errors.
+ * (reclaim = nil + zero), and that it has now (layout), by kind; and how many of those are locks and the like (sync),
+ * and errors.
  */
 #ifndef ARTICLE_LEDGER_H
 #define ARTICLE_LEDGER_H
@@ -33,7 +34,9 @@ static inline void ledger_after(const char *done) {
     changed |= ledger_changed("struct", last->struct_, now.struct_);
     changed |= ledger_changed("slice", last->slice, now.slice);
     changed |= ledger_changed("map", last->map, now.map);
+    changed |= ledger_changed("channel", last->channel, now.channel);
     changed |= ledger_changed("interface", last->interface_, now.interface_);
+    changed |= ledger_changed("sync", last->sync, now.sync);
     changed |= ledger_changed("error", last->error, now.error);
     puts(changed ? "" : "  no change");
     ledger_last = now;

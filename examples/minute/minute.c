@@ -4,11 +4,21 @@
 
 BW_MAP(counter, bw_string, int);
 
-int main(void) {
-    counter counts = bw_make_map(counter);
+static void read_words(bw_chan(bw_string) words) {
     char text[100];
     while (scanf("%99s", text) == 1)
-        bw_put(counts, bw_string_of(text)) += 1; /* a copy that the map does not keep is collected some time */
+        bw_send(words, bw_string_of(text)); /* a copy that the map does not keep is collected some time */
+    bw_close(words);
+}
+
+int main(void) {
+    bw_chan(bw_string) input = bw_make_chan(bw_string, 100);
+    bw_go(read_words, input); /* a goroutine: it reads while main counts */
+
+    counter counts = bw_make_map(counter);
+    bw_chan_range(word, input) {
+        bw_put(counts, word) += 1;
+    }
 
     bw_slice(bw_string) words = {0};
     bw_map_range(word, count, counts) {

@@ -241,6 +241,17 @@ has '         point{x:3, y:4}' \
     'mistakes: 1%!(EXTRA string=more)' \
     'hello world! 12'
 
+# Where the kinds end the row may go on with what is kept for safety.
+run 16_goroutines
+matches '5 tasks and a wait group +new \+1 \(\+32 bytes\)  make \+1 \(\+80 bytes\)  struct \+1 .*  slice \+1 \(\+80 bytes\).*'
+has '5 goroutines                          no change' \
+    '[{10 55} {20 210} {30 465} {40 820} {50 1275}]' \
+    'in vain: out of luck' \
+    '4 goroutines counted to 4000' \
+    'squares = bw_make_chan(long, 10)      make +2 (+176 bytes)  channel +2 (+176 bytes)' \
+    '100 squares, 328350 in all' \
+    '5 goroutines more                     no change'
+
 # Each program is tested: a new one is added here.
 for source in "$here"/../../examples/article/*.c; do
     checks=$((checks + 1))

@@ -28,8 +28,9 @@ check "it compiles without a warning" \
 echo "one and one and one" | "$work/minute" >"$work/words" 2>"$work/ledger"
 printf '     2 and\n     3 one\n' >"$work/wanted"
 check "it counts words" diff "$work/wanted" "$work/words"
-# A copy of each of five words, the map and what is in it, the array of two words and the one of one before it.
-check "it prints the ledger" grep -qE '^ *alloc +[0-9]+ +9 ' "$work/ledger"
+# A copy of each of five words, the channel and its buffer, the map and what is in it, the array of two words and the one
+# of one before it.
+check "it prints the ledger" grep -qE '^ *alloc +[0-9]+ +11 ' "$work/ledger"
 
 # Many words: enough for collections to happen.
 seq 1 300000 | sed 's/$/ again/' >"$work/many"
