@@ -43,6 +43,8 @@
 #include <burrow/chan.h>
 #include <burrow/time.h>
 #include <burrow/context.h>
+#include <burrow/io.h>
+#include <burrow/net.h>
 #include <burrow/traceback.h>
 #include <burrow/sync.h>
 

@@ -148,6 +148,46 @@ struct os_file { /* which file a descriptor means; two that are open at one time
 int os_file_of(int fd, struct os_file *file);
 int os_close(int fd);
 
+/* --- descriptors: system calls (os_io.c, os_net.c). All give what the call gives, or -errno; never -EINTR --- */
+struct iovec;
+struct msghdr;
+struct sockaddr;
+ssize_t os_recv(int fd, void *buffer, size_t n); /* does not wait: -EAGAIN */
+ssize_t os_send(int fd, const void *buffer, size_t n);
+ssize_t os_recv_message(int fd, struct msghdr *message, int flags);
+ssize_t os_send_message(int fd, const struct msghdr *message, int flags);
+ssize_t os_readv(int fd, const struct iovec *pieces, int count);
+ssize_t os_writev(int fd, const struct iovec *pieces, int count); /* raises no SIGPIPE */
+/* What is in memory of a file; -EAGAIN: nothing; -EOPNOTSUPP: the system cannot tell. */
+ssize_t os_readv_now(int fd, const struct iovec *pieces, int count);
+/* After EPIPE: SIGPIPE as a program expects it. */
+void os_broken_pipe(int fd);
+bool os_is_ready(int fd, bool write); /* now */
+int os_set_nonblocking(int fd);       /* > 0: it was so before */
+void os_set_blocking(int fd);
+int os_open(const char *path, int flags, mode_t mode);
+int os_pipe(int ends[2]);
+int os_socketpair(int type, int ends[2]);
+int os_socket(int family, int type, int protocol);
+int os_accept(int fd, struct sockaddr *address, unsigned *length);
+int os_connect(int fd, const struct sockaddr *address, unsigned length);
+int os_bind(int fd, const struct sockaddr *address, unsigned length);
+int os_listen(int fd);
+int os_socket_error(int fd); /* what became of a connect: 0: it is connected, or not yet: -EINPROGRESS */
+void os_socket_settings(int fd, bool listens); /* what all TCP sockets have; of a listener also the address anew */
+int os_set_only_ipv6(int fd, bool only);
+int os_local_address(int fd, struct sockaddr *address, unsigned *length);
+int os_remote_address(int fd, struct sockaddr *address, unsigned *length);
+/* The addresses of a name, with the port of a service; either may be NULL. 0, and a list for os_addresses_free; or an error
+ * of getaddrinfo, whose text os_lookup_text gives; with EAI_SYSTEM, errno is in *system_error, else 0. Takes a large stack,
+ * and time. */
+struct addrinfo;
+int os_lookup(const char *name, const char *service, int family, int type, struct addrinfo **list, int *system_error);
+void os_addresses_free(struct addrinfo *list);
+const char *os_lookup_text(int error);
+unsigned os_interface_number(const char *name); /* 0: there is none */
+bool os_interface_name(unsigned number, char name[16]);
+
 /* --- text without malloc (os_report.c) --- */
 /* Writes what the program has printed on standard output, unless another thread is printing: it comes before the
  * message that ends the program. */

@@ -79,6 +79,8 @@ struct poll_waiter {
     struct poll_waiter *next, *previous;
 };
 
+void (*_Atomic poll_outside_forked)(struct thread *self);
+
 /* Those whose wait is over, to be made ready when no lock is held any more. */
 struct ready {
     struct goroutine *first, **last;
@@ -641,6 +643,13 @@ static void forked(struct thread *self) {
                 wake_all(&record->sides[i], POLL_READY, &ready); /* each finds another way to wait */
     }
     make_ready(self, ready.first);
+    if (atomic_load(&sched_polls)) {
+        atomic_store(&told, true);
+        sched_poll_made(self);
+    }
+    void (*outside)(struct thread *) = atomic_load(&poll_outside_forked);
+    if (outside)
+        outside(self);
 }
 
 const struct poll_hooks poll_hooks = {.ready = wait_for_ready, .wake = wake_sleeper, .forked = forked};

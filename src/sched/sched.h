@@ -170,6 +170,7 @@ int poll_close(int fd);
 int poll_set_deadline(int fd, int64_t deadline, bool reading, bool writing);
 /* One more, or one less, goroutine waits for a thread of the library's own that is about to make it ready. */
 void poll_outside(int change);
+extern void (*_Atomic poll_outside_forked)(struct thread *self); /* in a child, after all else */
 
 /* --- switch_*.S --- */
 /* Saves the registers that a call preserves and the stack pointer, and goes on where another stack was left. */
