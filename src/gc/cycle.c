@@ -114,7 +114,7 @@ static void run_locked(void *argument) {
     struct cycle cycle = {os_now_ns(), request->reason == CYCLE_PACED, markers_wanted()};
     atomic_store(&world_short, cycle.markers == 1);
     OS_SPILL_REGISTERS();
-    self->stack_pointer = os_stack_pointer();
+    self->place = os_place_here();
     thread_note_stack(self, 0);
     world_stop(self);
     collect(&cycle);
@@ -163,6 +163,36 @@ void cycle_shut_loader_gate(struct thread *self) {
 void cycle_open_loader_gate(void) {
     atomic_store(&loader_gate, 0);
     os_wake(&loader_gate, INT32_MAX);
+}
+
+struct stopped_call {
+    struct thread *self;
+    void (*body)(void *);
+    void *argument;
+};
+
+static void call_stopped(void *argument) {
+    struct stopped_call *call = argument;
+    struct thread *self = call->self;
+    os_lock_acquire(&gc_lock);
+    thread_safe_end(self);
+    OS_SPILL_REGISTERS();
+    self->place = os_place_here();
+    thread_note_stack(self, 0);
+    world_stop(self);
+    call->body(call->argument);
+    world_start(self);
+    gc_lock_release();
+    OS_KEEP_FRAME();
+}
+
+void world_stopped_do(struct thread *self, void (*body)(void *), void *argument) {
+    struct stopped_call call = {self, body, argument};
+    thread_safe_begin(self);
+    pass_loader_gate();
+    os_with_modules(&modules, call_stopped, &call);
+    leave_loader_gate();
+    OS_KEEP_FRAME();
 }
 
 void cycle_run_paced(struct thread *self) {

@@ -25,10 +25,12 @@ struct thread {
     _Atomic uint32_t stopped_at; /* the stop at which it stopped, by its number */
     _Atomic bool gone;           /* the system knows no such thread: it ended without telling */
     int destructor_rounds;
-    _Atomic bool internal;   /* the library's own: never signalled, polls */
-    uintptr_t stack_pointer; /* while SAFE or stopped: nothing below it is in use */
-    bool blocking;           /* SAFE within bw_blocking, not within the library */
-    uintptr_t saved[64];     /* SAFE in bw_blocking: the registers, from a frame that is gone */
+    _Atomic bool internal;           /* the library's own: never signalled, polls */
+    os_place place;                  /* while SAFE or stopped; nothing below its stack pointer is in use */
+    const void *interrupted_context; /* stopped by the signal: what the kernel saved. NULL: it is at `place` */
+    bool blocking;                   /* SAFE within bw_blocking, not within the library */
+    bool joining;                    /* SAFE within libc, until another thread ends */
+    uintptr_t saved[64];             /* SAFE in bw_blocking: the registers, from a frame that is gone */
     os_stack stack;
     uintptr_t reserve;                /* the lowest part of the stack, where nobody becomes INSIDE */
     os_range alternate;               /* the alternate signal stack it was stopped on; {0, 0}: on none */
@@ -38,11 +40,12 @@ struct thread {
         struct goroutine *stands_for; /* a record that stands for the thread where goroutines wait; NULL: none yet */
         os_range spare; /* what it panics on when its stack is full; its lowest page faults. {0, 0}: none yet */
     } stacks;
-    uintptr_t overflowed_at;     /* on the spare stack: the stack pointer where its own was full; 0: it is not there */
-    struct goroutine *goroutine; /* that it runs, or stands for it; NULL: it never asked (floor 3) */
-    struct worker *worker;       /* NULL: it runs no goroutines */
-    uintptr_t maker_pc;          /* where pthread_create was called for it */
-    int maker;                   /* by the thread of this number */
+    uintptr_t overflowed_at;      /* on the spare stack: the stack pointer where its own was full; 0: it is not there */
+    struct goroutine *goroutine;  /* that it runs, or stands for it; NULL: it never asked (floor 3) */
+    struct worker *worker;        /* NULL: it runs no goroutines */
+    struct os_goroutine *numbers; /* what messages say of it, or of what it runs; the thread's own variable */
+    uintptr_t maker_pc;           /* where pthread_create was called for it */
+    int maker;                    /* by the thread of this number */
     uintptr_t thread_pointer;
     pid_t id;
     void *argument; /* between pthread_create and the new thread's first step: what it was given */
@@ -65,7 +68,7 @@ static inline __attribute__((always_inline)) void thread_note_stack(struct threa
  * not return in between: its frame holds the registers. */
 static inline __attribute__((always_inline)) void thread_safe_begin(struct thread *self) {
     OS_SPILL_REGISTERS();
-    self->stack_pointer = os_stack_pointer();
+    self->place = os_place_here();
     thread_note_stack(self, 0);
     atomic_store(&self->state, THREAD_SAFE);
 }
@@ -97,8 +100,10 @@ void world_stop(struct thread *self); /* the caller is INSIDE and holds the gc l
 void world_start(struct thread *self);
 extern _Atomic uint32_t world_number; /* odd: stopping or stopped */
 extern _Atomic bool world_short;      /* the stop that begins is expected to be over soon, and needs one processor */
-/* `interrupted`: where the signal interrupted it, if it did. */
-void world_park(struct thread *self, uintptr_t stack_pointer, uintptr_t interrupted, bool was_running);
+/* `interrupted`: the stack pointer where the signal interrupted it, if it did, and `context` what the kernel saved. */
+void world_park(struct thread *self, os_place place, uintptr_t interrupted, const void *context, bool was_running);
+/* Calls `body` with the world stopped. The caller is INSIDE and holds no lock; `body` takes none either. */
+void world_stopped_do(struct thread *self, void (*body)(void *), void *argument);
 void world_stop_install(void);
 
 /* --- cycle.c --- */

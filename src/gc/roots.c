@@ -129,7 +129,7 @@ static void add_overflowed(struct roots *roots, struct thread *thread) {
 }
 
 static void add_stack(struct roots *roots, struct thread *thread) {
-    uintptr_t at = thread->stack_pointer, hi = thread->alternate.hi;
+    uintptr_t at = thread->place.sp, hi = thread->alternate.hi;
     os_stack stack = thread->stack;
     if (hi != 0 && thread->interrupted != 0 &&
         !(thread->interrupted >= thread->alternate.lo && thread->interrupted < hi)) {

@@ -23,11 +23,12 @@ extern os_lock threads_lock;
 #define AGAIN_NS (OS_STOP_SIGNAL_MAY_MISS ? 300000 : 10000000)
 #define COURTESY_ROUNDS 100 /* some microseconds, in which a thread that allocates stops by itself */
 
-void world_park(struct thread *self, uintptr_t stack_pointer, uintptr_t interrupted, bool was_running) {
+void world_park(struct thread *self, os_place place, uintptr_t interrupted, const void *context, bool was_running) {
     uint32_t number = atomic_load(&world_number);
     if (!(number & 1))
         return;
-    self->stack_pointer = stack_pointer;
+    self->place = place;
+    self->interrupted_context = context;
     thread_note_stack(self, interrupted);
     atomic_store(&self->stopped_at, number);
     atomic_fetch_add(&acknowledgements, 1);
@@ -38,17 +39,20 @@ void world_park(struct thread *self, uintptr_t stack_pointer, uintptr_t interrup
             os_cpu_relax();
     while (atomic_load(&world_number) == number)
         os_wait(&world_number, number, -1);
+    self->interrupted_context = NULL;
 }
 
 /* In the stopped thread, on the signal; not instrumented, since the thread sanitizer may have forgotten an ending
  * thread. */
-__attribute__((no_sanitize("thread"))) static void on_signal(uintptr_t stack_pointer, uintptr_t interrupted) {
+__attribute__((no_sanitize("thread"))) static void on_signal(uintptr_t stack_pointer, uintptr_t interrupted,
+                                                             const void *context) {
     struct thread *self = thread_current;
     if (self == NULL)
         return;
     switch (atomic_load(&self->state)) {
     case THREAD_RUNNING:
-        world_park(self, stack_pointer, interrupted, false); /* it may sleep in the kernel */
+        /* It may sleep in the kernel. */
+        world_park(self, (os_place){.sp = stack_pointer}, interrupted, context, false);
         break;
     case THREAD_INSIDE: atomic_store(&self->stop_noted, 1); break;
     default: break; /* SAFE: cannot leave that anyway */

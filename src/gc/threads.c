@@ -92,7 +92,7 @@ static void stop_if_noted(struct thread *self) {
         return;
     atomic_store(&self->stop_noted, 0);
     OS_SPILL_REGISTERS();
-    world_park(self, os_stack_pointer(), 0, true);
+    world_park(self, os_place_here(), 0, NULL, true);
     OS_KEEP_FRAME();
 }
 
@@ -239,6 +239,7 @@ static void adopt(struct thread *self) {
     self->thread_pointer = os_thread_pointer();
     self->id = os_thread_id();
     thread_current = self;
+    self->numbers = &os_goroutine_now;
     if (!self->internal) {
         /* For the fault of a stack that is full. */
         if (self->stacks.alternate == NULL)
@@ -252,7 +253,7 @@ static void adopt(struct thread *self) {
 }
 
 static void begin(struct thread *self) {
-    self->stack_pointer = (uintptr_t)__builtin_frame_address(0);
+    self->place = (os_place){.sp = (uintptr_t)__builtin_frame_address(0)};
     adopt(self);
     thread_safe_end(self);
 }
@@ -415,14 +416,15 @@ __attribute__((noinline)) void bw__blocking_enter(void) {
     if (&gc_scheduler_hooks)
         gc_scheduler_hooks.blocking_begins(self);
     OS_SPILL_REGISTERS();
-    uintptr_t from = os_stack_pointer(), to = (uintptr_t)__builtin_frame_address(0);
-    to += sizeof(void *); /* the caller's frame pointer is the first word of the frame's record */
+    const uintptr_t *frame = __builtin_frame_address(0);
+    uintptr_t from = os_stack_pointer();
+    uintptr_t to = (uintptr_t)(frame + 1); /* the caller's frame pointer is the first word of the frame's record */
     if (to - from > sizeof self->saved)
         from = to - sizeof self->saved; /* the registers are pushed first, at the frame's high end */
     thread_copy_words(self->saved, from, to);
     self->blocking = 1;
     bw__runs = empty_runs;
-    self->stack_pointer = to;
+    self->place = (os_place){(uintptr_t)__builtin_return_address(0) - 1, (uintptr_t)__builtin_dwarf_cfa(), frame[0]};
     thread_note_stack(self, 0);
     atomic_store(&self->state, THREAD_SAFE);
 }
@@ -458,7 +460,7 @@ static void *hook_prepare(void *argument) {
 
 static void hook_begin(void *record) {
     struct thread *self = record;
-    self->stack_pointer = (uintptr_t)__builtin_frame_address(0);
+    self->place = (os_place){.sp = (uintptr_t)__builtin_frame_address(0)};
     /* The argument is in the caller's frame now, and that is scanned once the stack is known. */
     self->stack = os_current_stack();
     adopt(self);
@@ -540,12 +542,13 @@ static void hook_joined(pthread_t thread) {
 }
 
 /* A wait within libc, whose frame holds the registers and outlives it: as bw_blocking. */
-static bool hook_wait_begin(uintptr_t stack_pointer) {
+static bool hook_wait_begin(os_place place) {
     struct thread *self = thread_current;
     if (self == NULL || handler_frame != 0 || atomic_load(&self->state) != THREAD_RUNNING)
         return false;
     bw__runs = empty_runs;
-    self->stack_pointer = stack_pointer;
+    self->place = place;
+    self->joining = true;
     thread_note_stack(self, 0);
     atomic_store(&self->state, THREAD_SAFE);
     return true;
@@ -555,6 +558,7 @@ static void hook_wait_end(void) {
     struct thread *self = thread_current;
     if (atomic_load(&self->state) == THREAD_SAFE)
         thread_safe_end(self);
+    self->joining = false;
     if (self->cache)
         bw__runs = self->cache->runs;
     thread_leave(self);
@@ -573,7 +577,7 @@ static void hook_handler_begin(struct os_handler_state *state) {
     handler_frame = (uintptr_t)state;
     bw__runs = empty_runs;
     if (state->was_safe) {
-        state->stack_pointer = self->stack_pointer;
+        state->place = self->place;
         state->alternate = self->alternate;
         thread_safe_end(self);
         thread_leave(self);
@@ -583,7 +587,7 @@ static void hook_handler_begin(struct os_handler_state *state) {
 static void hook_handler_end(struct os_handler_state *state) {
     struct thread *self = thread_current;
     if (state->was_safe && atomic_load(&self->state) == THREAD_RUNNING) {
-        self->stack_pointer = state->stack_pointer;
+        self->place = state->place;
         self->alternate = state->alternate;
         atomic_store(&self->state, THREAD_SAFE);
     }

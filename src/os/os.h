@@ -67,6 +67,22 @@ static inline __attribute__((always_inline)) uintptr_t os_stack_pointer(void) {
     return at;
 }
 
+/* A place in running code, from which its stack can be unwound: an instruction, and the stack and frame pointers there.
+ * pc is 0 where that is not known. The function's frame holds what it saved of the other registers. */
+typedef struct os_place {
+    uintptr_t pc, sp, fp;
+} os_place;
+static inline __attribute__((always_inline)) os_place os_place_here(void) {
+    os_place place;
+#if defined(__x86_64__)
+    __asm__ volatile("leaq 0(%%rip), %0\n\tmovq %%rsp, %1\n\tmovq %%rbp, %2"
+                     : "=&r"(place.pc), "=&r"(place.sp), "=&r"(place.fp));
+#else
+    __asm__ volatile("adr %0, .\n\tmov %1, sp\n\tmov %2, x29" : "=&r"(place.pc), "=&r"(place.sp), "=&r"(place.fp));
+#endif
+    return place;
+}
+
 /* --- memory (os_memory.c) --- */
 size_t os_page_bytes(void);
 size_t os_physical_bytes(void);               /* RAM, or the address-space limit if that is less */
@@ -254,6 +270,35 @@ int os_goroutine_next(void); /* a number for a new one */
 void os_goroutine_made(uintptr_t by, int maker);
 /* "goroutine N [state]:" and the calling thread's stack, as Go prints it. */
 void os_stack_print(int fd, const char *state);
+
+/* What is known of one stack, for printing it. */
+typedef struct os_traceback {
+    struct os_goroutine goroutine;
+    const char *state;
+    unsigned minutes; /* that it has been waiting */
+    bool leaked, locked;
+    uintptr_t function;  /* where it begins, if there are no frames of the program's yet; 0: not known */
+    bool exact;          /* the first frame is an instruction, not the address after a call */
+    size_t total, count; /* how many frames there are; how many are listed: all, or the first and the last ones */
+    const uintptr_t *frames;
+} os_traceback;
+#define OS_TRACEBACK_FRAMES ((size_t)160) /* as many are listed at most, half of them the first ones */
+void os_traceback_print(int fd, const os_traceback *traceback);
+
+/* --- unwinding (os_unwind.c) --- */
+/* Where any code was left, its registers by their numbers in debugging information. */
+typedef struct os_context {
+    uintptr_t pc, registers[32];
+    bool exact; /* pc is an instruction, not the address after a call */
+} os_context;
+void os_context_of_signal(os_context *context, const void *signal_context);
+void os_context_of_place(os_context *context, os_place place);
+/* Loads what unwinding needs. It takes the loader's lock, and memory of malloc's. */
+void os_unwind_prepare(void);
+/* The addresses of a stack's frames, of code that stands still: how many there are. The first and the last of them are
+ * put into `frames`, OS_TRACEBACK_FRAMES at most. A stack that cannot be made out ends where that was noticed. */
+size_t os_unwind(const os_context *context, uintptr_t *frames);
+
 os_stack os_current_stack(void); /* the calling thread's; {0, 0} if the system cannot say */
 /* The same stack: of the main thread's the kernel asks the limit at every growth, and it may have been changed. */
 os_stack os_stack_now(os_stack stack);
@@ -312,8 +357,9 @@ void os_fiber_stack(os_stack stack); /* memory that is a stack from now on */
 /* --- signals (os_signal.c) --- */
 /* Chooses the signal that stops threads, installs `handler`, once. It runs on the thread's alternate signal stack if
  * there is one, and gets the address below which nothing of the interrupted code lives on the stack that the handler
- * runs on, its registers among that, and the stack pointer of the interrupted code. */
-void os_stop_signal_install(void (*handler)(uintptr_t stack_pointer, uintptr_t interrupted), int wanted);
+ * runs on, its registers among that, the stack pointer of the interrupted code, and the context that the kernel saved. */
+typedef void os_stop_handler(uintptr_t stack_pointer, uintptr_t interrupted, const void *context);
+void os_stop_signal_install(os_stop_handler *handler, int wanted);
 int os_stop_signal(void);          /* 0 before the install */
 void os_stop_signal_unblock(void); /* in the calling thread */
 /* In the calling thread, the signals that its own instructions raise: blocked, they would end the program. */
@@ -347,6 +393,8 @@ extern __thread struct os_fault os_fault __attribute__((tls_model("initial-exec"
 void os_stack_overflow(void) __attribute__((noreturn, cold, noinline));
 /* Go's message for a stack overflow, and the end; after os_end_begin. */
 void os_fault_end_of_stack(void) __attribute__((noreturn, cold));
+/* While it is not NULL a fault of the calling thread is no more than a siglongjmp there. */
+extern __thread struct __jmp_buf_tag *os_fault_escape __attribute__((tls_model("initial-exec")));
 /* Gives the calling thread this memory as its alternate signal stack, unless it has one. */
 bool os_alternate_stack_set(void *at, size_t bytes);
 bool os_alternate_stack_unset(void *at); /* false: it runs on it */

@@ -89,7 +89,7 @@ static void wait_cancelled(void *waits) {
 
 #define JOIN(call)                                                                                                     \
     OS_SPILL_REGISTERS();                                                                                              \
-    bool waits = os_thread_hooks_table.wait_begin(os_stack_pointer());                                                 \
+    bool waits = os_thread_hooks_table.wait_begin(os_place_here());                                                    \
     int error;                                                                                                         \
     pthread_cleanup_push(wait_cancelled, waits ? &waits : NULL);                                                       \
     error = call;                                                                                                      \

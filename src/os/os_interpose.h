@@ -11,7 +11,8 @@
  * told by pthread's own means, a key's destructor, so that destructors may still allocate); `abandon` takes the record
  * back if the thread could not be made. */
 struct os_handler_state {
-    uintptr_t frame, stack_pointer;
+    uintptr_t frame;
+    os_place place;
     os_range alternate;
     void *runs;
     bool was_safe;
@@ -20,9 +21,9 @@ typedef struct os_thread_hooks {
     void *(*prepare)(void *argument);
     void (*begin)(void *record);
     void (*abandon)(void *record);
-    void (*returns)(void *value);                /* the calling thread ends with this */
-    void (*joined)(pthread_t thread);            /* its value is the joiner's now, or nobody's */
-    bool (*wait_begin)(uintptr_t stack_pointer); /* the thread sleeps in libc; true: wait_end follows */
+    void (*returns)(void *value);       /* the calling thread ends with this */
+    void (*joined)(pthread_t thread);   /* its value is the joiner's now, or nobody's */
+    bool (*wait_begin)(os_place place); /* the thread sleeps in libc; true: wait_end follows */
     void (*wait_end)(void);
     /* Around each signal handler of the program, in the thread that it interrupts; `state` is in its frame. */
     void (*handler_begin)(struct os_handler_state *state);

@@ -8,6 +8,7 @@
 
 #include <errno.h>
 #include <pthread.h>
+#include <setjmp.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
@@ -29,7 +30,7 @@
 #endif
 
 static _Atomic int stop_signal;
-static void (*stop_handler)(uintptr_t stack_pointer, uintptr_t interrupted);
+static os_stop_handler *stop_handler;
 
 /* Not instrumented: the thread sanitizer may be in the middle of its work for this thread, or know it no more. */
 __attribute__((no_sanitize("thread"))) static void on_stop_signal(int number, siginfo_t *info, void *context) {
@@ -38,11 +39,11 @@ __attribute__((no_sanitize("thread"))) static void on_stop_signal(int number, si
         return;
     int saved = errno;
     /* The kernel wrote the interrupted registers, all of them, into the frame above this function's. */
-    stop_handler((uintptr_t)__builtin_frame_address(0), CONTEXT_SP((const ucontext_t *)context));
+    stop_handler((uintptr_t)__builtin_frame_address(0), CONTEXT_SP((const ucontext_t *)context), context);
     errno = saved;
 }
 
-void os_stop_signal_install(void (*handler)(uintptr_t stack_pointer, uintptr_t interrupted), int wanted) {
+void os_stop_signal_install(os_stop_handler *handler, int wanted) {
     if (atomic_load(&stop_signal) != 0)
         return;
     stop_handler = handler;
@@ -131,6 +132,7 @@ bool os_alternate_stack_unset(void *at) {
  */
 
 __thread struct os_fault os_fault __attribute__((tls_model("initial-exec")));
+__thread struct __jmp_buf_tag *os_fault_escape __attribute__((tls_model("initial-exec")));
 
 static bool (*fault_explain)(uintptr_t address, char *text, size_t room);
 static const struct os_fault_hooks *fault_hooks;
@@ -398,6 +400,8 @@ static bool explained(uintptr_t address) {
 }
 
 static void on_fault(int number, siginfo_t *info, void *context) {
+    if (os_fault_escape)
+        siglongjmp(os_fault_escape, 1);
     int saved = errno, which = number == SIGSEGV ? 0 : number == SIGBUS ? 1 : 2;
     void (*action)(int, siginfo_t *, void *) = fault_before[which].action;
     void (*handler)(int) = fault_before[which].handler;

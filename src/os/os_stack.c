@@ -118,11 +118,21 @@ static void look_up(struct address *address) {
 }
 #endif
 
-/* What a frame shows: the address after a call, so that the call itself is looked up; but the very instruction that
- * faulted. */
-static void resolve(struct address *address, uintptr_t frame) {
-    *address = (struct address){.pc = frame == os_fault.pc && os_fault.number ? frame : frame - 1};
+/* What a frame shows: the address after a call, so that the call itself is looked up; or an instruction. */
+static void resolve(struct address *address, uintptr_t frame, bool exact) {
+    *address = (struct address){.pc = exact ? frame : frame - 1};
     look_up(address);
+}
+
+/* A stack's frames from the innermost outwards, of which some in the middle may not be listed. */
+static uintptr_t frame_at(const os_traceback *traceback, size_t index) {
+    return traceback->frames[index < traceback->count / 2 ? index : index - (traceback->total - traceback->count)];
+}
+
+static void resolve_at(const os_traceback *traceback, size_t index, struct address *address) {
+    uintptr_t frame = frame_at(traceback, index);
+    bool faulted = os_fault.number && frame == os_fault.pc; /* the instruction itself */
+    resolve(address, frame, faulted || (index == 0 && traceback->exact));
 }
 
 static bool begins(const char *text, const char *with) {
@@ -210,34 +220,38 @@ static void print_calls(struct text *text, const struct address *address, size_t
     }
 }
 
-static const char *function_of(uintptr_t frame) {
+static const char *function_at(const os_traceback *traceback, size_t index) {
     struct address address;
-    resolve(&address, frame);
+    resolve_at(traceback, index, &address);
     return address.count ? address.calls[address.count - 1].function : NULL;
 }
 
-/* What comes after the program's outermost function is left out: libc's calls, and Burrow's of a thread's function. */
-static size_t find_end(void *const *frames, size_t count) {
+/* What comes after the program's outermost function is left out: libc's calls, and Burrow's of a thread's function or a
+ * goroutine's. */
+static size_t find_end(const os_traceback *traceback) {
+    static const char *const callers[] = {"thread_start", "c11_thread_start", "sched_entry", "run_first"};
+    size_t count = traceback->total;
     for (size_t i = count; i > 0 && i + 8 > count; i--) {
-        const char *function = function_of((uintptr_t)frames[i - 1]);
+        const char *function = function_at(traceback, i - 1);
         if (function && strcmp(function, "main") == 0)
             return i;
-        if (function && (strcmp(function, "thread_start") == 0 || strcmp(function, "c11_thread_start") == 0))
-            return i - 1;
+        for (size_t k = 0; function && k < sizeof callers / sizeof *callers; k++)
+            if (strcmp(function, callers[k]) == 0)
+                return i - 1;
     }
-    while (count > 1 && function_of((uintptr_t)frames[count - 1]) == NULL)
+    while (count > 1 && function_at(traceback, count - 1) == NULL)
         count--;
     return count;
 }
 
 /* The first frame to show, and in it the first call: those of the library go, as far as they are at the beginning.
  * Without lines they are told by the public names among them. */
-static size_t find_begin(void *const *frames, size_t count, size_t *call) {
+static size_t find_begin(const os_traceback *traceback, size_t *call) {
     struct address address;
     size_t begin = 0;
     *call = 0;
-    for (size_t i = 0; i < count && i < 16; i++) {
-        resolve(&address, (uintptr_t)frames[i]);
+    for (size_t i = 0; i < traceback->total && i < 16; i++) {
+        resolve_at(traceback, i, &address);
         bool lines = address.count && address.calls[address.count - 1].file;
         size_t own = 0;
         while (own < address.count && is_own(&address.calls[own]))
@@ -248,47 +262,72 @@ static size_t find_begin(void *const *frames, size_t count, size_t *call) {
         } else if (own > 0) {
             *call = own;
             return i;
-        } else if (lines || (begin == i && i > 0 && begins(function_of((uintptr_t)frames[i - 1]), "bw_"))) {
+        } else if (lines || (begin == i && i > 0 && begins(function_at(traceback, i - 1), "bw_"))) {
             break;
         }
     }
     return begin;
 }
 
-static void print_frames(struct text *text, void *const *frames, size_t count) {
-    size_t call, begin = find_begin(frames, count, &call), end = find_end(frames, count);
-    if (begin >= end)
+/* False: there are none of the program's. */
+static bool print_frames(struct text *text, const os_traceback *traceback) {
+    size_t call, begin = find_begin(traceback, &call), end = find_end(traceback);
+    if (begin >= end) {
+        if (traceback->function)
+            return false;
         begin = call = 0;
+    }
     for (size_t i = begin; i < end; i++) {
         struct address address;
         if (end - begin > 2 * SHOWN_FRAMES && i == begin + SHOWN_FRAMES) {
             put(text, "...%zu frames elided...\n", end - begin - 2 * SHOWN_FRAMES);
             i = end - SHOWN_FRAMES;
         }
-        resolve(&address, (uintptr_t)frames[i]);
-        print_calls(text, &address, i == begin ? call : 0, (uintptr_t)frames[i]);
+        resolve_at(traceback, i, &address);
+        print_calls(text, &address, i == begin ? call : 0, frame_at(traceback, i));
     }
+    return true;
 }
 
-void os_stack_print(int fd, const char *state) {
+void os_traceback_print(int fd, const os_traceback *traceback) {
     static os_lock lock;
-    void *few[8], **frames = os_map(MOST_FRAMES * sizeof *frames);
-    int count = frames ? backtrace(frames, (int)MOST_FRAMES) : backtrace(few, 8);
     os_lock_acquire(&lock);
     struct text text = {.fd = fd};
-    put(&text, "goroutine %d [%s]:\n", os_goroutine(), state);
-    print_frames(&text, frames ? frames : few, (size_t)count);
-    if (os_goroutine_now.made_by) {
+    put(&text, "goroutine %d [%s", traceback->goroutine.number, traceback->state);
+    if (traceback->leaked)
+        put(&text, " (leaked)");
+    if (traceback->minutes > 0)
+        put(&text, ", %u minutes", traceback->minutes);
+    if (traceback->locked)
+        put(&text, ", locked to thread");
+    put(&text, "]:\n");
+    if (!print_frames(&text, traceback) && traceback->function) {
         struct address address;
-        resolve(&address, os_goroutine_now.made_by);
+        resolve(&address, traceback->function, true);
+        print_calls(&text, &address, 0, traceback->function);
+    }
+    if (traceback->goroutine.made_by) {
+        struct address address;
+        resolve(&address, traceback->goroutine.made_by, false);
         struct call *call = address.count ? &address.calls[address.count - 1] : NULL;
         put(&text, "created by %s in goroutine %d\n", call && call->function ? call->function : "?",
-            os_goroutine_now.maker);
+            traceback->goroutine.maker);
         print_place(&text, &address, call);
-        put(&text, " +0x%lx\n", (unsigned long)(address.start ? os_goroutine_now.made_by - address.start : 0));
+        put(&text, " +0x%lx\n", (unsigned long)(address.start ? traceback->goroutine.made_by - address.start : 0));
     }
     os_write(fd, text.bytes, text.used);
     os_lock_release(&lock);
+}
+
+void os_stack_print(int fd, const char *state) {
+    void *few[8], **frames = os_map(MOST_FRAMES * sizeof *frames);
+    int count = frames ? backtrace(frames, (int)MOST_FRAMES) : backtrace(few, 8);
+    os_goroutine();
+    os_traceback_print(fd, &(os_traceback){.goroutine = os_goroutine_now,
+                                           .state = state,
+                                           .total = (size_t)count,
+                                           .count = (size_t)count,
+                                           .frames = (const uintptr_t *)(frames ? frames : few)});
     if (frames)
         os_unmap(frames, MOST_FRAMES * sizeof *frames);
 }

@@ -97,12 +97,12 @@ struct thread *sched_park(struct thread *self, const char *why, void (*commit)(v
         switch_to_next(self->worker, commit, argument);
         self = this_thread();
     }
-    goroutine->waits_for = NULL;
     return self;
 }
 
 void sched_ready(struct thread *self, struct goroutine *goroutine) {
     struct worker *worker = self->worker;
+    sched_waited(goroutine);
     if (goroutine->stack_pointer == 0) { /* its thread is blocked itself */
         atomic_store(&goroutine->woken, 1);
         os_wake(&goroutine->woken, 1);
@@ -205,7 +205,7 @@ void sched_go_then(struct thread *self, const bw__call *call, uintptr_t by, void
     memcpy((void *)arguments, call + 1, call->stack_words * 8);
     bw__call *record = (bw__call *)((arguments - sizeof *call - 16) & ~(uintptr_t)15);
     memcpy(record, call, sizeof *call);
-    uintptr_t *frame = (uintptr_t *)record - FRAME_WORDS - FRAME_WORDS % 2;
+    uintptr_t *frame = (uintptr_t *)record - FRAME_WORDS; /* sched_entry begins with the stack aligned as for a call */
     memset(frame, 0, FRAME_WORDS * sizeof *frame);
     frame[RECORD_WORD] = (uintptr_t)record;
     frame[ARGUMENTS_WORD] = arguments;
@@ -215,7 +215,9 @@ void sched_go_then(struct thread *self, const bw__call *call, uintptr_t by, void
     goroutine->saved_errno = 0;
     goroutine->running = false;
     goroutine->id = (struct os_goroutine){os_goroutine_next(), os_goroutine(), by};
-    goroutine->waits_for = NULL;
+    goroutine->function = (uintptr_t)call->function;
+    sched_waited(goroutine);
+    goroutine->leak_told = false;
     goroutine->locked_to = NULL;
     goroutine->locks = 0;
     os_fiber_make(&goroutine->fiber, goroutine->stack);

@@ -30,9 +30,14 @@ struct goroutine {
     bool running;           /* some thread is on its stack */
     struct os_goroutine id; /* while it is not running */
     os_fiber fiber;
-    bool is_thread;         /* it stands for a thread that is no worker */
-    _Atomic uint32_t woken; /* of a thread */
-    const char *waits_for;  /* as dumps have it; NULL: not waiting */
+    bool is_thread;              /* it stands for a thread that is no worker */
+    _Atomic uint32_t woken;      /* of a thread */
+    const char *waits_for;       /* as dumps have it; NULL: not waiting, or made ready */
+    const void *const *waits_on; /* see sched_waits_on; NULL: for what the collector does not know */
+    uint32_t waits_on_count;
+    bool leaked, leak_told; /* by the last search for leaked goroutines; by any */
+    uint64_t waits_since;   /* the time when it was first seen waiting; 0: not yet */
+    uintptr_t function;     /* that it was made to call */
     void (*then)(void *);   /* called when its call has returned; the argument is its stack's first word. NULL: none */
     uint32_t slot;          /* its stack's number */
     uint32_t locks;         /* bw_lock_os_thread without bw_unlock_os_thread */
@@ -44,6 +49,20 @@ struct goroutine *sched_current(struct thread *self);
 /* Waits until somebody calls sched_ready for the calling goroutine. `commit` (may be NULL) runs once that may happen,
  * on another stack; it must not park. INSIDE; returns the calling thread, which may be another. */
 struct thread *sched_park(struct thread *self, const char *why, void (*commit)(void *), void *argument);
+/* What the goroutine is about to wait for: it is made ready by who has one of these objects, and by nobody else; so if
+ * nothing refers to them it is leaked. Before sched_park, which ends it. The list, which may be empty, is on the waiter's
+ * stack. An object outside the heap counts as one that somebody has. */
+static inline void sched_waits_on(struct goroutine *goroutine, const void *const *objects, size_t count) {
+    goroutine->waits_on = objects;
+    goroutine->waits_on_count = (uint32_t)count;
+}
+/* It waits no more: before it is put into a queue. */
+static inline void sched_waited(struct goroutine *goroutine) {
+    goroutine->waits_for = NULL;
+    goroutine->waits_on = NULL;
+    goroutine->waits_since = 0;
+    goroutine->leaked = false;
+}
 /* Makes it ready: it runs soon, on the calling worker as the next one unless others find it first. INSIDE. */
 void sched_ready(struct thread *self, struct goroutine *goroutine);
 /* Makes a goroutine of a call, ready to run. INSIDE. */
@@ -171,6 +190,10 @@ int poll_set_deadline(int fd, int64_t deadline, bool reading, bool writing);
 /* One more, or one less, goroutine waits for a thread of the library's own that is about to make it ready. */
 void poll_outside(int change);
 extern void (*_Atomic poll_outside_forked)(struct thread *self); /* in a child, after all else */
+
+/* --- traceback.c --- */
+/* Prints the stacks of all goroutines and threads, the caller's own first. INSIDE, no lock held. */
+void traceback_all(struct thread *self, int fd);
 
 /* --- switch_*.S --- */
 /* Saves the registers that a call preserves and the stack pointer, and goes on where another stack was left. */

@@ -280,6 +280,8 @@ static struct goroutine *share_out(struct thread *self, struct worker *worker, s
     if (list == NULL)
         return NULL;
     struct goroutine *first = NULL, *next;
+    for (next = list; next; next = next->next)
+        sched_waited(next);
     if (!token_lost(worker)) {
         first = list;
         list = list->next;
