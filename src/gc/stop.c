@@ -51,6 +51,8 @@ __attribute__((no_sanitize("thread"))) static void on_signal(uintptr_t stack_poi
         return;
     switch (atomic_load(&self->state)) {
     case THREAD_RUNNING:
+        if (atomic_load(&self->stopped_at) == atomic_load(&world_number))
+            break; /* it stopped by itself, just before the signal came */
         /* It may sleep in the kernel. */
         world_park(self, (os_place){.sp = stack_pointer}, interrupted, context, false);
         break;
