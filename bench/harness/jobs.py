@@ -515,6 +515,17 @@ SYNC_ROWS = {
     "once_done": ("sync-once", "a once that was done"),
 }
 
+TIMER_ROWS = {
+    "timer_start_stop": ("timer-start-stop", "making a timer with a channel and stopping it"),
+    "timer_func_start_stop": ("timer-function", "making a timer with a function and stopping it"),
+    "timer_reset": ("timer-reset", "setting a timer anew, to a later time each time"),
+    "timer_reset_among_10k": ("timer-reset-10k", "setting 10,000 timers anew in turn, to other places in their order"),
+    "timer_after0": ("timer-after", "receiving from a channel that is due at once"),
+    "timer_after_func0": ("timer-after-function", "a function that is due at once"),
+    "sleep_10k_goroutines": ("timer-sleep-10k", "10,000 goroutines that sleep 1 to 2 ms twenty times: each such sleep"),
+    "sleep_100us_late": ("timer-late", "how much longer than 100 us a goroutine sleeps that is alone"),
+}
+
 
 def parked(count, text_count, procs):
     """Goroutines that wait: what one takes, a collection beside them, waking all."""
@@ -575,6 +586,7 @@ def goroutines(procs):
         parked(100_000, "100k", procs),
         parked(1_000_000, "1M", procs),
         row_job("sync", "sync", SYNC_ROWS, procs),
+        row_job("timers", "timers", TIMER_ROWS, procs),
         line_job(
             "ring",
             "a token passed 5 M times round 503 goroutines",
