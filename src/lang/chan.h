@@ -86,7 +86,10 @@ static inline void copy(const struct chan *chan, void *to, const void *from) {
         memcpy(to, from, chan->element_bytes);
 }
 static inline void clear(const struct chan *chan, void *at) {
-    memset(at, 0, chan->element_bytes);
+    if (chan->element_bytes == 8)
+        memset(at, 0, 8);
+    else
+        memset(at, 0, chan->element_bytes);
 }
 
 static inline char *ring_next(const struct chan *chan, size_t *at) {

@@ -108,11 +108,26 @@ bool os_fail_now(void);
 
 /* --- locks: futex mutexes that never call into libc (os_sync.c) --- */
 typedef struct os_lock {
-    _Atomic uint32_t state; /* 0 free, 1 held, 2 held and somebody sleeps */
+    _Atomic uint32_t held;
+    _Atomic uint32_t sleepers;
 } os_lock;
-void os_lock_acquire(os_lock *lock);
-bool os_lock_try(os_lock *lock);
-void os_lock_release(os_lock *lock);
+void os_lock_acquire_slowly(os_lock *lock);
+void os_lock_wake(os_lock *lock);
+static inline bool os_lock_try(os_lock *lock) {
+    uint32_t held = 0;
+    return atomic_compare_exchange_strong_explicit(&lock->held, &held, 1, memory_order_acquire, memory_order_relaxed);
+}
+static inline void os_lock_acquire(os_lock *lock) {
+    if (__builtin_expect(!os_lock_try(lock), 0))
+        os_lock_acquire_slowly(lock);
+}
+/* No barrier between the two: whoever goes to sleep sees to that (os_sync.c). */
+static inline void os_lock_release(os_lock *lock) {
+    atomic_store_explicit(&lock->held, 0, memory_order_release);
+    atomic_signal_fence(memory_order_seq_cst);
+    if (__builtin_expect(atomic_load_explicit(&lock->sleepers, memory_order_relaxed) != 0, 0))
+        os_lock_wake(lock);
+}
 /* Sleeps while *word == value, at most `timeout_ns` (negative: no limit). Wakes spuriously. */
 void os_wait(_Atomic uint32_t *word, uint32_t value, int64_t timeout_ns);
 void os_wake(_Atomic uint32_t *word, int count);

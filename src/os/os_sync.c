@@ -1,14 +1,23 @@
 /* os_sync.c - futex waits and the mutex made of them.
  *
- * The mutex is Drepper's third ("Futexes are tricky"): 0 free, 1 held, 2 held with sleepers. It spins a little first,
- * since the library's critical sections are short.
+ * A lock is a word that says whether it is held, and the number of those who sleep, or are about to. It spins a little
+ * first, since the library's critical sections are short.
+ *
+ * Releasing writes the one and reads the other, without a barrier between: that would take as long again as acquiring.
+ * Instead, whoever is about to sleep counts itself and then has the kernel give every thread a barrier (membarrier(2)).
+ * A release whose write came before that barrier is seen by the sleeper, which does not sleep; one whose write came after
+ * it reads the count after it, too, and wakes. Where the system has no such call sleepers look again after a while.
  */
 #include "os.h"
 
+#include <errno.h>
 #include <linux/futex.h>
+#include <linux/membarrier.h>
 #include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
+
+#define SLEEP_AT_MOST_NS 500000
 
 void os_wait(_Atomic uint32_t *word, uint32_t value, int64_t timeout_ns) {
     struct timespec limit = {timeout_ns / 1000000000, timeout_ns % 1000000000};
@@ -19,25 +28,30 @@ void os_wake(_Atomic uint32_t *word, int count) {
     syscall(SYS_futex, word, FUTEX_WAKE_PRIVATE, count, NULL, NULL, 0);
 }
 
-bool os_lock_try(os_lock *lock) {
-    uint32_t free = 0;
-    return atomic_compare_exchange_strong_explicit(&lock->state, &free, 1, memory_order_acquire, memory_order_relaxed);
+/* All threads have a full barrier between what they did before and what they do after; false: the system cannot. */
+static bool barrier_of_all(void) {
+    if (syscall(SYS_membarrier, MEMBARRIER_CMD_PRIVATE_EXPEDITED, 0, 0) == 0)
+        return true;
+    return syscall(SYS_membarrier, MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED, 0, 0) == 0 &&
+           syscall(SYS_membarrier, MEMBARRIER_CMD_PRIVATE_EXPEDITED, 0, 0) == 0;
 }
 
-void os_lock_acquire(os_lock *lock) {
-    if (os_lock_try(lock))
-        return;
+void os_lock_acquire_slowly(os_lock *lock) {
     /* Being woken takes longer than any of the library's short critical sections. */
     for (int spins = 0; spins < 2000; spins++) {
-        if (atomic_load_explicit(&lock->state, memory_order_relaxed) == 0 && os_lock_try(lock))
+        if (atomic_load_explicit(&lock->held, memory_order_relaxed) == 0 && os_lock_try(lock))
             return;
         os_cpu_relax();
     }
-    while (atomic_exchange_explicit(&lock->state, 2, memory_order_acquire) != 0)
-        os_wait(&lock->state, 2, -1);
+    int saved = errno;
+    atomic_fetch_add(&lock->sleepers, 1);
+    int64_t limit = barrier_of_all() ? -1 : SLEEP_AT_MOST_NS;
+    while (!os_lock_try(lock))
+        os_wait(&lock->held, 1, limit);
+    atomic_fetch_sub(&lock->sleepers, 1);
+    errno = saved;
 }
 
-void os_lock_release(os_lock *lock) {
-    if (atomic_exchange_explicit(&lock->state, 0, memory_order_release) == 2)
-        os_wake(&lock->state, 1);
+void os_lock_wake(os_lock *lock) {
+    os_wake(&lock->held, 1);
 }
