@@ -42,8 +42,9 @@ BW_API int64_t bw_set_memory_limit(int64_t bytes);
 /* No collection starts by itself before the heap has this many bytes. Returns the setting before. */
 BW_API size_t bw_set_min_heap(size_t bytes);
 
-/* GOMAXPROCS: how many threads run goroutines (those that are there already stay), and how many processors the
- * collector's markers use. n < 1 changes nothing. Returns the setting before. */
+/* GOMAXPROCS: how many threads run goroutines at once (those in long calls not counted; what is more than that stops when
+ * its goroutine next waits), and how many processors the collector's markers use. n < 1 changes nothing. Returns the
+ * setting before. */
 BW_API int bw_gomaxprocs(int n);
 
 BW__END

@@ -19,7 +19,8 @@
  * Goroutines run on GOMAXPROCS worker threads (bw_gomaxprocs), which are started when there is work for them. One that
  * waits, for a channel say, gives its thread to another, and may go on on a different thread later. So in a goroutine
  * thread-local variables must not be used across anything that may wait; errno is the goroutine's own. The library does
- * not interrupt a goroutine that only computes; bw_yield lets others run. A thread of the program, main among them, is
+ * not interrupt a goroutine that only computes, or is in a long call of C's: after 10 ms others run beside it, on another
+ * thread. bw_yield lets them run sooner, and so does bw_blocking (burrow/thread.h) around a long call. A thread of the program, main among them, is
  * no goroutine, but may use all that is here: it then waits as threads do.
  *
  * A goroutine has a stack of 64 KiB, of which it takes what it touches, 4 KiB at least. To use up more is a panic, as
