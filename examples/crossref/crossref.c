@@ -4,8 +4,8 @@
  *     crossref printf size_t          prints where these are defined and used
  *     crossref --top 50 ./src         reads a tree of one's own
  *
- * This is the largest of the examples: a program of some size as one writes it when memory looks after itself. There is
- * no free in it, and no thought given to who owns what.
+ * A program of some size as one writes it when memory looks after itself: there is no free in it, and no thought given
+ * to who owns what. Files are read by as many goroutines as there are processors.
  */
 #include "crossref.h"
 #include <getopt.h>
@@ -127,22 +127,20 @@ static bool answer(const crossref *x, const options *o) {
 
 int main(int argc, char **argv) {
     options o = options_from(argc, argv);
-    crossref x = crossref_new();
-    x.progress_wanted = o.totals && isatty(STDERR_FILENO);
-    bw_range(i, path, o.paths) {
-        walk(&x, path);
-    }
-    progress_clear(&x);
+    crossref *x = crossref_new();
+    x->progress_wanted = o.totals && isatty(STDERR_FILENO);
+    read_all(x, o.paths);
+    progress_clear(x);
 
-    bool found = bw_len(x.files) > 0;
+    bool found = bw_len(x->files) > 0;
     if (found)
-        found = answer(&x, &o);
+        found = answer(x, &o);
     else
-        complain(&x, bw_errors_new("no C header was read"));
+        complain(x, bw_errors_new("no C header was read"));
     if (o.totals)
-        print_totals(&x);
+        print_totals(x);
     if (o.statistics) {
-        print_collector(&x);
+        print_collector(x);
         putchar('\n');
         fflush(stdout);
         bw_ledger_print(STDOUT_FILENO);

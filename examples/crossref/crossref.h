@@ -1,13 +1,16 @@
 /* crossref.h - the words of the cross-reference, and what its files offer each other.
  *
  *   identifier   a word of the sources that is no keyword, and the list of its places
- *   place        one occurrence: the file, the line, and how it looks there
+ *   place        where it stands: the file, the line, and how it looks there
  *   look         a use, or one of the ways of being defined or declared
  *   source file  a file that was read
+ *   reading      a file on its way: found, then read, then entered
+ *   occurrence   what a reading has found: an identifier in a line
  *   crossref     all of it: the map of identifiers, the list of source files, the totals
  *
  *   crossref.c      options, the order of events, exit status
- *   walk.c          trees and files named by the user -> source files to read
+ *   pool.c          the goroutines that find, read and enter files
+ *   walk.c          trees and files named by the user -> readings
  *   lexer.c         a source file -> tokens
  *   declarations.c  tokens -> how an identifier looks
  *   index.c         identifiers and their places
@@ -15,6 +18,12 @@
  *   summary.c       progress, totals, the collector's figures, the ledger
  *
  * Everything lives on the Burrow heap, from the read buffer to the map of identifiers, and nothing is freed by hand.
+ * Several files are read at once, but entered one after another in the order in which they were found, so that what is
+ * printed does not depend on who was faster:
+ *
+ *      walk --- found -----> read_files (several)
+ *          \                   |  is_read
+ *           `-- in order --> enter_files
  */
 #ifndef CROSSREF_H
 #define CROSSREF_H
@@ -54,7 +63,7 @@ enum keyword {
 
 /* Places are in the order they were read: by file, within a file by line. Keywords have an identifier each, without
  * places; so have words that were only seen in files that turned out to be binary. */
-BW_STRUCT(identifier, (bw_slice(place), places), (enum keyword, keyword));
+BW_STRUCT(identifier, (bw_string, name), (bw_slice(place), places), (enum keyword, keyword));
 BW_MAP(identifier_map, bw_string, identifier *);
 
 /* A stream (standard input, a pipe) cannot be read again to show a line of it. */
@@ -65,10 +74,27 @@ BW_SLICE(source_file);
 BW_STRUCT(file_key, (uint64_t, device), (uint64_t, inode));
 BW_MAP(file_set, file_key, bool);
 
+/* One word of a file, a use unless it is told otherwise. */
+BW_STRUCT(occurrence, (identifier *, id), (uint32_t, line), (enum look, look));
+BW_SLICE(occurrence);
+
+typedef struct reading {
+    source_file file;
+    int fd;                /* to be read and closed */
+    bw_error err;          /* why it is left out */
+    bw_chan(bool) is_read; /* closed when what follows is there; NULL if nothing was to be read */
+    bw_slice(occurrence) found;
+    uint64_t lines, bytes;
+    uint64_t open_comment; /* the line of a comment that nothing ends, or 0 */
+    bool is_binary;
+} reading;
+
 typedef struct crossref {
-    identifier_map identifiers; /* by their names */
+    identifier_map identifiers; /* by their names; `interning` is held by whoever looks while files are read */
+    bw_mutex interning;
+
+    /* The rest is that of enter_files alone, until it has ended. */
     bw_slice(source_file) files;
-    file_set visited; /* files and directories */
 
     ptrdiff_t found, places;     /* identifiers that have places, and how many those are */
     uint64_t lines, bytes;       /* of the files that were read */
@@ -82,28 +108,28 @@ typedef struct crossref {
 
 /* ---- index.c ---------------------------------------------------------------------------------------------------- */
 
-crossref crossref_new(void);
+crossref *crossref_new(void);
 
-/* The identifier of that name, made if it is new. */
-identifier *crossref_intern(crossref *x, bw_string name);
+/* The identifier of that name, made if it is new. `known` is the caller's own, of those that it has met before. */
+identifier *crossref_intern(crossref *x, identifier_map known, bw_string name);
 
-/* One place of one identifier. */
-typedef struct spot {
-    identifier *id;
-    ptrdiff_t index;
-} spot;
+/* Adds a source file and what was found in it. False if there are too many files. */
+bool crossref_enter(crossref *x, source_file file, bw_slice(occurrence) found);
 
-/* Adds a place, a use so far, in the file last added. */
-spot crossref_add_place(crossref *x, identifier *id, uint64_t line);
-void crossref_set_look(spot at, enum look look);
+/* ---- pool.c ----------------------------------------------------------------------------------------------------- */
 
-/* Takes the last file and all its places back. */
-void crossref_forget_last_file(crossref *x);
+/* Reads all that is in these files and trees. */
+void read_all(crossref *x, bw_slice(bw_string) paths);
 
 /* ---- walk.c ----------------------------------------------------------------------------------------------------- */
 
-/* Reads a file, every header of a tree, or, for "-", standard input. */
-void walk(crossref *x, bw_string path);
+/* Sends a file, every header of a tree, or, for "-", standard input: each as a reading with an open file, and what could
+ * not be opened as one with an error. */
+typedef struct walker {
+    bw_chan(reading *) found, in_order;
+    file_set visited; /* files and directories */
+} walker;
+void walk(walker *w, bw_string path);
 
 /* ---- lexer.c ---------------------------------------------------------------------------------------------------- */
 
@@ -141,7 +167,6 @@ typedef struct lexer {
     bw_slice(uint8_t) buffer; /* its last byte is for that 0 */
     unsigned char *cursor;
     unsigned char *end;
-    crossref *x;
     int fd;
     int error;             /* the errno that ended reading, or 0 */
     uint64_t line;         /* that of the cursor, from 1 */
@@ -154,14 +179,14 @@ typedef struct lexer {
 } lexer;
 
 /* Begins a file; the buffer is that of the file before, if there was one. */
-void lexer_start(lexer *l, crossref *x, int fd);
+void lexer_start(lexer *l, int fd);
 /* Takes the next token. */
 void lexer_next(lexer *l, token *t);
 
 /* ---- declarations.c --------------------------------------------------------------------------------------------- */
 
-/* Reads the tokens of a file into the cross-reference, as the file last added. */
-void read_tokens(crossref *x, lexer *l);
+/* Adds what the tokens of a file are to what was found in it. */
+bw_slice(occurrence) read_tokens(crossref *x, identifier_map known, lexer *l, bw_slice(occurrence) found);
 
 /* ---- answer.c --------------------------------------------------------------------------------------------------- */
 

@@ -34,12 +34,19 @@ enum seen {
 
 enum { BRACES_KNOWN = 64 }; /* those of an enum that are nested deeper are not known as such */
 
+/* An occurrence in the file that is being read. */
+typedef struct spot {
+    identifier *id;
+    ptrdiff_t index; /* among those found */
+} spot;
+
 typedef struct context {
-    uint64_t enum_braces; /* a bit for each open brace, the outermost lowest: it is that of an enum */
-    uint32_t depth;       /* braces open */
-    uint32_t hiding;      /* of them, those inside which is not file level */
-    uint32_t parens;      /* parentheses and brackets open since the last brace */
-    uint32_t held_parens; /* what `parens` was at file level when the brace opened */
+    bw_slice(occurrence) * found; /* the parser's */
+    uint64_t enum_braces;         /* a bit for each open brace, the outermost lowest: it is that of an enum */
+    uint32_t depth;               /* braces open */
+    uint32_t hiding;              /* of them, those inside which is not file level */
+    uint32_t parens;              /* parentheses and brackets open since the last brace */
+    uint32_t held_parens;         /* what `parens` was at file level when the brace opened */
     uint32_t attribute_parens;
     enum seen before, previous;
     bool in_attribute;
@@ -59,11 +66,17 @@ BW_SLICE(context);
 
 typedef struct parser {
     crossref *x;
+    identifier_map known;
+    bw_slice(occurrence) found;
     context now;
     bw_slice(context) conditionals; /* what there was in front of each #if that is not closed yet */
 } parser;
 
 /* ---- statements ------------------------------------------------------------------------------------------------- */
+
+static void set_look(context *c, spot at, enum look look) {
+    bw_at(*c->found, at.index).look = look;
+}
 
 static bool at_file_level(const context *c) {
     return c->hiding == 0;
@@ -89,7 +102,7 @@ static void begin_statement(context *c) {
 /* The declarator ends, or its initialiser begins: the candidate has it. */
 static void settle(context *c) {
     if (c->candidate.id && !c->is_declared)
-        crossref_set_look(c->candidate, c->is_typedef ? LOOK_TYPEDEF : LOOK_VARIABLE);
+        set_look(c, c->candidate, c->is_typedef ? LOOK_TYPEDEF : LOOK_VARIABLE);
     c->is_declared = true;
 }
 
@@ -107,7 +120,7 @@ static void settle_function(context *c, enum seen next) {
     }
     if (next == SEEN_OPEN_PAREN && c->earlier.id) /* name MACRO((arguments)) */
         name = c->earlier;
-    crossref_set_look(name, c->is_typedef ? LOOK_TYPEDEF : LOOK_FUNCTION);
+    set_look(c, name, c->is_typedef ? LOOK_TYPEDEF : LOOK_FUNCTION);
     c->is_declared = true;
 }
 
@@ -121,7 +134,7 @@ static void open_brace(context *c) {
     bool is_tag = c->previous == SEEN_TAG || c->previous == SEEN_TAG_NAME;
     bool is_linkage = c->previous == SEEN_LINKAGE && at_file_level(c);
     if (c->previous == SEEN_TAG_NAME)
-        crossref_set_look(c->last, LOOK_TAG);
+        set_look(c, c->last, LOOK_TAG);
     if (c->depth < BRACES_KNOWN) {
         uint64_t bit = UINT64_C(1) << c->depth;
         c->enum_braces = is_tag && c->tag_is_enum ? c->enum_braces | bit : c->enum_braces & ~bit;
@@ -274,7 +287,7 @@ static void see_identifier(context *c, spot at) {
         return;
     }
     if (in_enum(c) && c->parens == 0 && (c->previous == SEEN_OPEN_BRACE || c->previous == SEEN_COMMA))
-        crossref_set_look(at, LOOK_ENUMERATOR);
+        set_look(c, at, LOOK_ENUMERATOR);
 
     if (at_file_level(c) && !c->is_declared && !c->is_fixed) {
         if (c->parens == 0 && (c->is_typedef || may_stand_before_name(c->previous))) {
@@ -294,6 +307,12 @@ static void see_literal(context *c, bool is_string) {
     if (c->function.id)
         settle_function(c, SEEN_OTHER);
     see(c, is_string && c->previous == SEEN_STORAGE ? SEEN_LINKAGE : SEEN_OTHER);
+}
+
+static spot add_occurrence(parser *p, identifier *id, uint64_t line) {
+    ptrdiff_t index = bw_len(p->found);
+    p->found = bw_append(p->found, ((occurrence){id, line < UINT32_MAX ? (uint32_t)line : UINT32_MAX, LOOK_USE}));
+    return (spot){id, index};
 }
 
 /* ---- directives ------------------------------------------------------------------------------------------------- */
@@ -318,11 +337,11 @@ static void read_directive(parser *p, lexer *l, token *t) {
     bool is_condition = directive == DIRECTIVE_IF || directive == DIRECTIVE_ELSE;
     for (lexer_next(l, t); t->kind != TOKEN_DIRECTIVE_END; lexer_next(l, t)) {
         if (t->kind == TOKEN_WORD && !(is_condition && bw_str_eq(t->text, bw_str("defined")))) {
-            identifier *id = crossref_intern(p->x, t->text);
+            identifier *id = crossref_intern(p->x, p->known, t->text);
             if (id->keyword == KEYWORD_NONE) {
-                spot at = crossref_add_place(p->x, id, t->line);
+                spot at = add_occurrence(p, id, t->line);
                 if (names_macro)
-                    crossref_set_look(at, LOOK_MACRO);
+                    set_look(&p->now, at, LOOK_MACRO);
             }
         }
         names_macro = false;
@@ -331,17 +350,18 @@ static void read_directive(parser *p, lexer *l, token *t) {
 
 /* ---- the file --------------------------------------------------------------------------------------------------- */
 
-void read_tokens(crossref *x, lexer *l) {
-    parser p = {.x = x};
+bw_slice(occurrence) read_tokens(crossref *x, identifier_map known, lexer *l, bw_slice(occurrence) found) {
+    parser p = {.x = x, .known = known, .found = found};
+    p.now.found = &p.found;
     token t;
     for (lexer_next(l, &t); t.kind != TOKEN_END; lexer_next(l, &t)) {
         switch (t.kind) {
         case TOKEN_WORD: {
-            identifier *id = crossref_intern(x, t.text);
+            identifier *id = crossref_intern(x, known, t.text);
             if (id->keyword != KEYWORD_NONE)
                 see_keyword(&p.now, id->keyword);
             else
-                see_identifier(&p.now, crossref_add_place(x, id, t.line));
+                see_identifier(&p.now, add_occurrence(&p, id, t.line));
             break;
         }
         case TOKEN_PUNCTUATION: see_punctuation(&p.now, t.c); break;
@@ -349,4 +369,5 @@ void read_tokens(crossref *x, lexer *l) {
         default: see_literal(&p.now, t.kind == TOKEN_STRING); break;
         }
     }
+    return p.found;
 }

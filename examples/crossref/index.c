@@ -1,7 +1,4 @@
-/* index.c - identifiers by name, and their places.
- *
- * What nothing refers to any more, such as the name of a file that was taken back, is the collector's business.
- */
+/* index.c - identifiers by name, and their places. */
 #include "crossref.h"
 
 static const struct {
@@ -26,56 +23,55 @@ static const struct {
  * which a map computes the hashes of its keys again. */
 static const ptrdiff_t NAMES = 1 << 18;
 
-crossref crossref_new(void) {
-    crossref x = {
-        .identifiers = bw_make_map(identifier_map, NAMES), .visited = bw_make_map(file_set), .started_ns = now_ns()};
+crossref *crossref_new(void) {
+    crossref *x = bw_new(crossref);
+    x->identifiers = bw_make_map(identifier_map, NAMES);
+    x->started_ns = now_ns();
+    identifier_map known = bw_make_map(identifier_map);
     for (size_t i = 0; i < sizeof keywords / sizeof *keywords; i++) {
         bw_range(j, word, bw_str_fields(keywords[i].words)) {
-            crossref_intern(&x, word)->keyword = keywords[i].keyword;
+            crossref_intern(x, known, word)->keyword = keywords[i].keyword;
         }
     }
     return x;
 }
 
-identifier *crossref_intern(crossref *x, bw_string name) {
-    identifier *id = bw_get(x->identifiers, name);
+/* Most words have been met before, and take no lock. */
+identifier *crossref_intern(crossref *x, identifier_map known, bw_string name) {
+    identifier *id = bw_get(known, name);
+    if (id)
+        return id;
+    bw_mutex_lock(&x->interning);
+    bw_defer(bw_mutex_unlock, &x->interning);
+    id = bw_get(x->identifiers, name);
     if (!id) {
         id = bw_new(identifier);
+        id->name = bw_string_from(name.ptr, name.len);
         id->places = bw_make_slice(place, 0, 2);
-        bw_put(x->identifiers, bw_string_from(name.ptr, name.len)) = id;
+        bw_put(x->identifiers, id->name) = id;
     }
+    bw_put(known, id->name) = id;
     return id;
 }
 
-spot crossref_add_place(crossref *x, identifier *id, uint64_t line) {
-    ptrdiff_t index = bw_len(id->places);
-    uint32_t file = (uint32_t)bw_len(x->files) - 1;
-    if (index == bw_cap(id->places)) {
+static void add_place(crossref *x, identifier *id, place at) {
+    x->found += bw_len(id->places) == 0;
+    x->places++;
+    if (bw_len(id->places) == bw_cap(id->places)) {
         /* Most of the memory is in these arrays; bw_append would leave those that are too small to the collector. */
         id->places.cap *= 2;
         id->places.ptr = bw_realloc(id->places.ptr, (size_t)id->places.cap * sizeof(place));
     }
-    id->places = bw_append(id->places, ((place){file, line < UINT32_MAX ? (uint32_t)line : UINT32_MAX}));
-    x->found += index == 0;
-    x->places++;
-    return (spot){id, index};
+    id->places = bw_append(id->places, at);
 }
 
-void crossref_set_look(spot at, enum look look) {
-    place *marked = &bw_at(at.id->places, at.index);
-    marked->file_and_look = place_file(*marked) | (uint32_t)look << PLACE_LOOK_SHIFT;
-}
-
-/* A file's places are the last ones of each identifier, so taking them back is a look at every identifier's end. */
-void crossref_forget_last_file(crossref *x) {
-    ptrdiff_t file = bw_len(x->files) - 1;
-    x->files = bw_sub(x->files, 0, file);
-    bw_map_range(name, id, x->identifiers) {
-        ptrdiff_t kept = bw_len(id->places);
-        while (kept > 0 && place_file(bw_at(id->places, kept - 1)) == file)
-            kept--;
-        x->places -= bw_len(id->places) - kept;
-        x->found -= kept == 0 && bw_len(id->places) > 0;
-        id->places = bw_sub(id->places, 0, kept);
+bool crossref_enter(crossref *x, source_file file, bw_slice(occurrence) found) {
+    if (bw_len(x->files) == MAX_FILES)
+        return false;
+    uint32_t number = (uint32_t)bw_len(x->files);
+    x->files = bw_append(x->files, file);
+    bw_range(i, o, found) {
+        add_place(x, o.id, (place){number | (uint32_t)o.look << PLACE_LOOK_SHIFT, o.line});
     }
+    return true;
 }

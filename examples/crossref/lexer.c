@@ -14,9 +14,7 @@
  * `keep`, or computes it anew from the cursor.
  */
 #include "crossref.h"
-#include <errno.h>
 #include <string.h>
-#include <unistd.h>
 
 enum { PIECE = 128 << 10 };
 
@@ -78,10 +76,7 @@ static bool refill(lexer *l, unsigned char **keep) {
     l->cursor = *keep + cursor;
     l->end = *keep + kept;
 
-    ssize_t got;
-    do {
-        got = read(l->fd, l->end, (size_t)(bw_len(l->buffer) - kept - 1));
-    } while (got < 0 && errno == EINTR);
+    ssize_t got = bw_read(l->fd, l->end, (size_t)(bw_len(l->buffer) - kept - 1));
     if (got < 0)
         l->error = errno;
     if (got > 0 && memchr(l->end, 0, (size_t)got)) {
@@ -91,7 +86,6 @@ static bool refill(lexer *l, unsigned char **keep) {
     if (got > 0) {
         l->end += got;
         l->bytes += (uint64_t)got;
-        progress_update(l->x);
     } else {
         l->at_end = true;
     }
@@ -139,9 +133,9 @@ static int ahead(lexer *l) {
     }
 }
 
-void lexer_start(lexer *l, crossref *x, int fd) {
+void lexer_start(lexer *l, int fd) {
     bw_slice(uint8_t) buffer = bw_cap(l->buffer) > 0 ? l->buffer : bw_make_slice(uint8_t, 2 * PIECE);
-    *l = (lexer){buffer, .cursor = buffer.ptr, .end = buffer.ptr, .x = x, .fd = fd, .line = 1, .line_is_blank = true};
+    *l = (lexer){buffer, .cursor = buffer.ptr, .end = buffer.ptr, .fd = fd, .line = 1, .line_is_blank = true};
     *l->end = 0;
     while (l->end - l->cursor < 3 && refill(l, &l->cursor)) {}
     if (memcmp(l->cursor, "\xef\xbb\xbf", 3) == 0) /* the byte order mark of UTF-8 */
