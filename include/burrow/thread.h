@@ -17,7 +17,8 @@ BW__BEGIN
 
 /* Makes the calling thread known. True if it was not known before. */
 BW_API bool bw_thread_attach(void);
-/* Makes it unknown again: its stack keeps nothing alive from here on. Done by itself when a thread ends. */
+/* Makes it unknown again: its stack keeps nothing alive from here on. Done by itself when a thread ends. In a goroutine:
+ * nothing. */
 BW_API void bw_thread_detach(void);
 
 /* bw_blocking { ... }: inside, the thread counts as stopped, so that a collection need not interrupt it: for long

@@ -401,7 +401,7 @@ bool bw_thread_attach(void) {
 }
 
 void bw_thread_detach(void) {
-    if (thread_current == NULL)
+    if (thread_current == NULL || thread_current->worker)
         return;
     struct thread *self = thread_enter();
     pthread_setspecific(end_key, NULL);

@@ -259,6 +259,24 @@ static void test_ends_locked(void **state) {
     run_counting(10);
 }
 
+// The thread of a goroutine is the library's, which knows it.
+static void detaches(bw_chan(int) done) {
+    bw_thread_detach();
+    CHECK(!bw_thread_attach());
+    int *number = bw_new(int);
+    *number = 1;
+    bw_gc();
+    bw_send(done, *number);
+}
+static void test_detach(void **state) {
+    (void)state;
+    bw_chan(int) done = bw_make_chan(int, 0);
+    for (int i = 0; i < 10; i++) {
+        bw_go(detaches, done);
+        CHECK(bw_recv(done) == 1);
+    }
+}
+
 // fork with goroutines that belong to threads, and some in long calls: the child has those that ran on no thread.
 static void test_fork(void **state) {
     (void)state;
@@ -325,7 +343,8 @@ int main(void) {
         cmocka_unit_test(test_blocking),      cmocka_unit_test(test_long_calls),
         cmocka_unit_test(test_blocking_once), cmocka_unit_test(test_changed_processors),
         cmocka_unit_test(test_locked),        cmocka_unit_test(test_ends_locked),
-        cmocka_unit_test(test_fork),          cmocka_unit_test(test_quiet),
+        cmocka_unit_test(test_detach),        cmocka_unit_test(test_fork),
+        cmocka_unit_test(test_quiet),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
