@@ -140,7 +140,7 @@ void bw__chan_close(void *at) {
     struct thread *self = thread_enter();
     os_lock_acquire(&chan->lock);
     bool closed = chan->closed;
-    chan->closed = 1;
+    CHAN_SET(chan->closed, true);
     struct waiter *waiters = NULL, *waiter;
     while ((waiter = list_take(&chan->receivers)) != NULL || (waiter = list_take(&chan->senders)) != NULL) {
         waiter->next = waiters;

@@ -48,16 +48,26 @@ struct chan {
     struct chan_timer *timer; /* NULL: values are sent by bw_send */
 };
 
+/* Of a list the first, of a channel how many values are in it, and whether it is closed: what a select with a default
+ * reads without the lock. It is changed under the lock, where it is read as usual. */
+#define CHAN_SET(place, to) __atomic_store_n(&(place), to, __ATOMIC_RELAXED)
+
 static inline void list_append(struct list *list, struct waiter *waiter) {
     waiter->next = NULL;
     waiter->previous = list->last;
-    *(list->last ? &list->last->next : &list->first) = waiter;
+    if (list->last)
+        list->last->next = waiter;
+    else
+        CHAN_SET(list->first, waiter);
     list->last = waiter;
     waiter->listed = true;
 }
 
 static inline void list_remove(struct list *list, struct waiter *waiter) {
-    *(waiter->previous ? &waiter->previous->next : &list->first) = waiter->next;
+    if (waiter->previous)
+        waiter->previous->next = waiter->next;
+    else
+        CHAN_SET(list->first, waiter->next);
     *(waiter->next ? &waiter->next->previous : &list->last) = waiter->previous;
     waiter->listed = false;
 }
@@ -110,7 +120,7 @@ static inline bool send_now(struct thread *self, struct chan *chan, const void *
     }
     if (chan->count < chan->capacity) {
         copy(chan, ring_next(chan, &chan->send_at), value);
-        chan->count++;
+        CHAN_SET(chan->count, chan->count + 1);
         os_lock_release(&chan->lock);
         return true;
     }
@@ -126,7 +136,7 @@ static inline bool receive_now(struct thread *self, struct chan *chan, void *val
             copy(chan, ring_next(chan, &chan->send_at), sender->value); /* the same place */
         } else {
             clear(chan, place);
-            chan->count--;
+            CHAN_SET(chan->count, chan->count - 1);
         }
     } else if ((sender = list_take(&chan->senders)) != NULL) {
         copy(chan, value, sender->value);

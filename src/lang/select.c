@@ -165,7 +165,28 @@ static struct thread *wait(struct thread *self, struct work *work) {
     return self;
 }
 
+/* Without the lock: can the only case of a select with a default not go on? It could not when the first of the two was
+ * read: a channel that was not closed later was not closed then. With several cases this would not do, since of two
+ * channels one might be ready at any time, and each be looked at when it is not. */
+static bool nothing_to_do(const bw__select_case *this) {
+    const struct chan *chan = this->chan;
+    if (chan == NULL)
+        return true;
+    if (chan->timer)
+        return false;
+    bool ready;
+    if (chan->capacity == 0)
+        ready = __atomic_load_n(this->sends ? &chan->receivers.first : &chan->senders.first, __ATOMIC_ACQUIRE) != NULL;
+    else
+        ready = __atomic_load_n(&chan->count, __ATOMIC_ACQUIRE) != (this->sends ? chan->capacity : 0);
+    return !ready && !__atomic_load_n(&chan->closed, __ATOMIC_RELAXED);
+}
+
 void bw__select_run(bw__select *select) {
+    if (select->has_default && select->count == 1 && nothing_to_do(select->cases)) {
+        select->chosen = -1;
+        return;
+    }
     static __thread uint32_t random __attribute__((tls_model("initial-exec")));
     size_t count = (size_t)select->count, largest = 0;
     bool any = false;

@@ -55,7 +55,7 @@ static void look(struct chan *chan) {
     int64_t due = take_due(alarm, (int64_t)os_now_ns());
     if (due && chan->count < chan->capacity) {
         copy(chan, ring_next(chan, &chan->send_at), &due);
-        chan->count++;
+        CHAN_SET(chan->count, chan->count + 1);
     }
 }
 
@@ -92,7 +92,7 @@ static void fire(struct thread *self, struct timer *timer, int64_t now) {
             copy(chan, receiver->value, &due);
         } else if (chan->count < chan->capacity) {
             copy(chan, ring_next(chan, &chan->send_at), &due);
-            chan->count++;
+            CHAN_SET(chan->count, chan->count + 1);
         }
     }
     wind(self, alarm);
@@ -115,7 +115,7 @@ static bool set(struct alarm *alarm, int64_t when, int64_t period) {
     timer_stop(&alarm->timer);
     while (chan->count > 0) {
         clear(chan, ring_next(chan, &chan->receive_at));
-        chan->count--;
+        CHAN_SET(chan->count, chan->count - 1);
         pending = true;
     }
     alarm->when = when;
