@@ -2,6 +2,20 @@
  * order in which they came. */
 #include "sync.h"
 
+#define GUARD_SPINS 2000 /* being woken takes longer than what is done under a guard */
+
+void guard_wait(uint32_t *guard) {
+    for (int spins = 0; spins < GUARD_SPINS; spins++) {
+        uint32_t free = 0;
+        if (__atomic_load_n(guard, __ATOMIC_RELAXED) == 0 &&
+            __atomic_compare_exchange_n(guard, &free, 1, false, __ATOMIC_ACQUIRE, __ATOMIC_RELAXED))
+            return;
+        os_cpu_relax();
+    }
+    while (__atomic_exchange_n(guard, 2, __ATOMIC_ACQUIRE) != 0)
+        os_wait((_Atomic uint32_t *)guard, 2, -1);
+}
+
 void guard_release_after(void *guard) {
     guard_release(guard);
 }

@@ -21,11 +21,17 @@ struct bw__waiter {
     bool handed;    /* what it waits for is its own now */
 };
 
+/* 0 free, 1 held, 2 held and somebody sleeps. One word, of which nothing is touched once it is released: by then the
+ * mutex may be gone. (An os_lock is two words, and looked at after its release.) */
+void guard_wait(uint32_t *guard); /* acquires it */
 static inline void guard_acquire(uint32_t *guard) {
-    os_lock_acquire((os_lock *)guard);
+    uint32_t free = 0;
+    if (!__atomic_compare_exchange_n(guard, &free, 1, false, __ATOMIC_ACQUIRE, __ATOMIC_RELAXED))
+        guard_wait(guard);
 }
 static inline void guard_release(uint32_t *guard) {
-    os_lock_release((os_lock *)guard);
+    if (__atomic_exchange_n(guard, 0, __ATOMIC_RELEASE) == 2)
+        os_wake((_Atomic uint32_t *)guard, 1);
 }
 /* As sched_park's commit. */
 void guard_release_after(void *guard);
