@@ -65,6 +65,8 @@ static UNUSED size_t effort(size_t full) {
         percent = 40;
     else if (debug_has("verify"))
         percent = 40;
+    else if (debug_has("schedstress"))
+        percent = 20;
     if (UNDER_SANITIZER)
         percent = percent / 5 + 1;
     if (under_valgrind())

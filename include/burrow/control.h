@@ -11,6 +11,7 @@
  *     stopsignal=N   the signal that stops threads; without it the highest real-time signal but one that is not in use
  *     failcall=N     the Nth time that memory or a thread is asked of the system, it is refused (for tests)
  *     failfrom=N     that time and every later one
+ *     schedstress=N  one in N steps of the scheduler takes up to 50 microseconds (for tests)
  *     help=1         this list
  *
  * An unknown knob, or a value out of range, is told once on standard error and ignored.

@@ -47,7 +47,8 @@ static int markers_wanted(void) {
     if (figures.count > 0)
         fresh = last_handed ? (size_t)(2 * (double)handed * (double)last_growth / (double)last_handed) : 0;
     size_t worth = 1 + (last_searched + fresh) / WORTH_BYTES;
-    return worth < (size_t)knobs.processors ? (int)worth : knobs.processors;
+    int processors = knobs_processors();
+    return worth < (size_t)processors ? (int)worth : processors;
 }
 
 struct cycle {

@@ -218,9 +218,13 @@ struct knobs {
     int processors;
     bool trace, verify, ledger_at_exit;
     int stop_signal;
+    uint32_t sched_stress; /* one in so many steps of the scheduler takes long; 0: none */
 };
 extern struct knobs knobs;
 void knobs_read(void);
+static inline int knobs_processors(void) { /* it may change at any time */
+    return __atomic_load_n(&knobs.processors, __ATOMIC_RELAXED);
+}
 
 /* --- told by the floors above, where they are linked --- */
 struct gc_scheduler_hooks {

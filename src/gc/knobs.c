@@ -63,6 +63,7 @@ static const struct {
     {"stopsignal", COUNT, "the signal that stops threads"},
     {"failcall", COUNT, "the Nth call that asks the system for memory or a thread fails"},
     {"failfrom", COUNT, "that one and every later one fail"},
+    {"schedstress", COUNT, "one in N steps of the scheduler takes up to 50 microseconds"},
 };
 
 static bool is_signal(int knob) {
@@ -78,6 +79,7 @@ static void set_debug(int knob, int64_t value) {
     case 4: knobs.min_heap = (size_t)value; break;
     case 5: knobs.ledger_at_exit = value != 0; break;
     case 6: knobs.stop_signal = (int)value; break;
+    case 9: knobs.sched_stress = (uint32_t)value; break;
     case 8:
         os_fail_all_after = true; /* fall through */
         __attribute__((fallthrough));

@@ -256,7 +256,7 @@ size_t bw_set_min_heap(size_t bytes) {
 int bw_gomaxprocs(int n) {
     struct thread *self = thread_enter();
     gc_lock_acquire(self);
-    int before = knobs.processors;
+    int before = knobs_processors();
     if (n >= 1)
         __atomic_store_n(&knobs.processors, n, __ATOMIC_RELAXED);
     gc_lock_release();

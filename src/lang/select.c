@@ -57,8 +57,10 @@ static void unlock_all(void *argument) {
             if (when && (to_tell == 0 || when < to_tell))
                 to_tell = when;
         }
-    for (size_t i = 0, count = work->order_count; i < count; i++)
+    for (size_t i = 0, count = work->order_count; i < count; i++) {
+        sched_stress();
         os_lock_release(&order[i]->lock);
+    }
     if (to_tell)
         chan_tell(to_tell);
 }
@@ -115,6 +117,7 @@ static bool now(struct thread *self, struct work *work) {
         if (!ready)
             continue;
         unlock_all_but(work, chan);
+        sched_stress();
         if (this->sends ? send_now(self, chan, this->value) : receive_now(self, chan, select->value, &select->ok)) {
             select->chosen = at;
             return true;

@@ -29,7 +29,7 @@ void bw_read_mem_stats(bw_mem_stats *stats) {
     stats->num_gc = figures.count;
     stats->num_forced_gc = figures.forced;
     stats->gc_cpu_ns = figures.processor_ns;
-    uint64_t lived = (os_now_ns() - os_start_ns()) * (uint64_t)knobs.processors;
+    uint64_t lived = (os_now_ns() - os_start_ns()) * (uint64_t)knobs_processors();
     stats->gc_cpu_fraction = lived ? (double)figures.processor_ns / (double)lived : 0;
     stats->heap_marked = figures.marked_bytes;
     thread_leave(self);

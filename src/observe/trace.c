@@ -18,12 +18,12 @@ void trace_cycle(const char *reason) {
         return;
     const struct cycle_phases *p = &figures.phases;
     uint64_t lived = os_now_ns() - os_start_ns();
-    double share = lived ? 100.0 * (double)figures.processor_ns / ((double)lived * knobs.processors) : 0;
+    double share = lived ? 100.0 * (double)figures.processor_ns / ((double)lived * knobs_processors()) : 0;
     os_print(2,
              "gc %u @%.3fs %d%%: %.3f+%.3f+%.3f ms clock, %.3f+0/%.3f/0+%.3f ms cpu, %zu->%zu->%zu MB, %zu MB goal, "
              "%zu MB stacks, %zu MB globals, %d P%s\n",
              figures.count, (double)lived / 1e9, (int)share, ms(p->stop), ms(p->mark), ms(p->finish), ms(p->stop),
              ms(p->mark + mark_helpers_ns()), ms(p->finish), p->bytes_before >> 20, p->bytes_before >> 20,
              figures.marked_bytes >> 20, p->goal_before >> 20, p->stack_bytes >> 20, p->data_bytes >> 20,
-             knobs.processors, reason);
+             knobs_processors(), reason);
 }

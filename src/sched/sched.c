@@ -25,11 +25,30 @@ static __attribute__((noinline)) void save_state(struct goroutine *goroutine) {
     goroutine->id = os_goroutine_now;
 }
 
+void sched_disturb(void) {
+    static __thread uint32_t random __attribute__((tls_model("initial-exec")));
+    if (random == 0)
+        random = (uint32_t)os_random() | 1;
+    random ^= random << 13;
+    random ^= random >> 17;
+    random ^= random << 5;
+    if (random % knobs.sched_stress != 0)
+        return;
+    if ((random >> 16) % 4 == 0) {
+        os_yield();
+    } else {
+        uint64_t until = os_now_ns() + (random >> 8) % 50000;
+        while (os_now_ns() < until)
+            os_cpu_relax();
+    }
+}
+
 static void after_switch(void) {
     struct worker *worker = this_thread()->worker;
     void (*after)(void *) = worker->after;
     if (after) {
         worker->after = NULL;
+        sched_stress();
         after(worker->after_argument);
     }
 }
@@ -79,6 +98,7 @@ static void switch_to_next(struct worker *worker, void (*after)(void *), void *a
 }
 
 struct thread *sched_park(struct thread *self, const char *why, void (*commit)(void *), void *argument) {
+    sched_stress();
     struct goroutine *goroutine = sched_current(self);
     goroutine->waits_for = why;
     if (goroutine->is_thread || self->overflowed_at != 0) {
@@ -101,6 +121,7 @@ struct thread *sched_park(struct thread *self, const char *why, void (*commit)(v
 }
 
 void sched_ready(struct thread *self, struct goroutine *goroutine) {
+    sched_stress();
     struct worker *worker = self->worker;
     sched_waited(goroutine);
     if (goroutine->stack_pointer == 0) { /* its thread is blocked itself */
@@ -246,7 +267,7 @@ void sched_end(void) {
 bool sched_may_spin(void) {
     struct thread *self = this_thread();
     struct worker *worker = self ? self->worker : NULL;
-    if (knobs.processors < 2)
+    if (knobs_processors() < 2)
         return false;
     return worker == NULL || (atomic_load_explicit(&worker->run_next, memory_order_relaxed) == NULL &&
                               atomic_load_explicit(&worker->head, memory_order_relaxed) ==

@@ -78,6 +78,14 @@ void sched_lock_thread(struct thread *self);
 void sched_unlock_thread(struct thread *self);
 void sched_processors_changed(struct thread *self); /* INSIDE, no lock held */
 
+/* schedstress=N: at one in N of the places where this stands the thread spins for a while, up to 50 microseconds, or gives
+ * its processor to another, so that orders of events become common that are rare otherwise. */
+BW__COLD void sched_disturb(void);
+static inline void sched_stress(void) {
+    if (__builtin_expect(knobs.sched_stress != 0, 0))
+        sched_disturb();
+}
+
 /* --- stack.c --- */
 /* A goroutine with a stack, its record cleared but for that; NULL: out of memory. INSIDE. */
 struct goroutine *stack_new(void);

@@ -52,20 +52,17 @@ struct sleeper {
 };
 static struct sleeper poller, observer;
 
-static int processors(void) {
-    return __atomic_load_n(&knobs.processors, __ATOMIC_RELAXED);
-}
-
 /* --- tokens --- */
 
 static bool can_run(void) {
-    return atomic_load(&running) < processors();
+    return atomic_load(&running) < knobs_processors();
 }
 
 bool token_take(struct worker *worker) {
+    sched_stress();
     int now = atomic_load(&running);
     do {
-        if (now >= processors())
+        if (now >= knobs_processors())
             return false;
     } while (!atomic_compare_exchange_weak(&running, &now, now + 1));
     atomic_store(&worker->token, 1);
@@ -73,13 +70,14 @@ bool token_take(struct worker *worker) {
 }
 
 void token_leave(struct worker *worker) {
+    sched_stress();
     if (atomic_exchange(&worker->token, 0) == 1)
         atomic_fetch_sub(&running, 1);
 }
 
 void sched_processors_changed(struct thread *self) {
     int count = atomic_load(&worker_count);
-    for (int i = 0; i < count && atomic_load(&running) > processors(); i++) {
+    for (int i = 0; i < count && atomic_load(&running) > knobs_processors(); i++) {
         struct worker *worker = atomic_load(&workers[i]);
         if (worker)
             token_leave(worker);
@@ -103,6 +101,7 @@ static struct worker *idle_pop(void) {
 }
 
 static void idle_push(struct worker *worker) {
+    sched_stress();
     os_lock_acquire(&lock);
     worker->next_idle = idle_list;
     idle_list = worker;
@@ -181,6 +180,7 @@ static bool worker_start(struct thread *self, bool seeks) {
 void wake_one(struct thread *self) {
     for (;;) {
         int none = 0;
+        sched_stress();
         if (atomic_load(&seeking) != 0 || !can_run())
             return;
         if (atomic_load(&idle_count) == 0 && atomic_load(&worker_count) >= atomic_load(&makeable))
@@ -260,6 +260,7 @@ static uint32_t next_random(struct worker *worker) {
 }
 
 static struct goroutine *steal(struct worker *worker) {
+    sched_stress();
     int count = atomic_load(&worker_count);
     uint32_t first = next_random(worker);
     for (int i = 0; i < count; i++) {
@@ -319,7 +320,7 @@ static struct goroutine *look(struct thread *self, struct worker *worker) {
         return goroutine;
     if ((goroutine = share_out(self, worker, poll_now(self))) != NULL)
         return goroutine;
-    if (!worker->seeking && 2 * atomic_load(&seeking) < processors()) {
+    if (!worker->seeking && 2 * atomic_load(&seeking) < knobs_processors()) {
         worker->seeking = true;
         atomic_fetch_add(&seeking, 1);
     }
@@ -379,7 +380,7 @@ static void take_from_stuck(uint64_t now) {
             worker->seen.computes = used > (now - worker->seen.sampled) / 2;
             uint64_t limit = STUCK_NS;
             if (worker->seen.computes)
-                limit += STUCK_NS * (uint64_t)computing / (uint64_t)processors();
+                limit += STUCK_NS * (uint64_t)computing / (uint64_t)knobs_processors();
             if (now - worker->seen.since >= limit)
                 token_leave(worker);
         }
