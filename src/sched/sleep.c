@@ -22,10 +22,13 @@ static void start(void *sleeper) {
 static void sleep_in_kernel(struct thread *self, int64_t when) {
     _Atomic uint32_t word = 0; /* that nobody changes */
     int64_t left;
+    struct goroutine *own = sched_current(self);
+    own->waits_for = "sleep";
     thread_safe_begin(self);
     while ((left = when - (int64_t)os_now_ns()) > 0)
         os_wait(&word, 0, left);
     thread_safe_end(self);
+    sched_waited(own);
 }
 
 void bw_sleep(int64_t ns) {
