@@ -4,8 +4,8 @@
  */
 #include "worker.h"
 
-#define GLOBAL_EVERY 61  /* turns */
-#define NEXT_IN_A_ROW 64 /* turns that run_next comes before the ring */
+#define OTHERS_AT_ONCE 16 /* workers; there may be thousands */
+#define NEXT_IN_A_ROW 64  /* turns that run_next comes before the ring */
 
 static os_lock lock; /* of the queue of all */
 static struct goroutine *global_first, **global_last = &global_first;
@@ -65,7 +65,7 @@ void ring_put(struct worker *worker, struct goroutine *goroutine) {
 struct goroutine *ring_take(struct worker *worker) {
     uint32_t head = atomic_load_explicit(&worker->head, memory_order_acquire);
     for (;;) {
-        if (head == atomic_load_explicit(&worker->tail, memory_order_relaxed))
+        if (head == atomic_load_explicit(&worker->tail, memory_order_acquire)) /* another's tail, perhaps */
             return NULL;
         struct goroutine *goroutine = atomic_load_explicit(&worker->ring[head % RING], memory_order_relaxed);
         if (atomic_compare_exchange_weak(&worker->head, &head, head + 1))
@@ -97,9 +97,25 @@ struct goroutine *ring_steal(struct worker *worker, struct worker *from) {
     }
 }
 
+/* What would wait for as long as this worker has something of its own to run: in the queue of all, or with a worker
+ * that has no token. */
+static struct goroutine *others_take(struct worker *worker) {
+    struct goroutine *goroutine = global_take();
+    uint32_t count = (uint32_t)atomic_load(&worker_count), first = worker->turns / OTHERS_EVERY * OTHERS_AT_ONCE;
+    for (uint32_t i = 0; goroutine == NULL && i < count && i < OTHERS_AT_ONCE; i++) {
+        struct worker *from = atomic_load(&workers[(first + i) % count]);
+        if (from == NULL || from == worker || !token_lost(from))
+            continue;
+        goroutine = ring_take(from);
+        if (goroutine == NULL && atomic_load(&from->run_next) != NULL)
+            goroutine = atomic_exchange(&from->run_next, NULL);
+    }
+    return goroutine;
+}
+
 struct goroutine *next_of_own(struct worker *worker) {
     struct goroutine *goroutine;
-    if (++worker->turns % GLOBAL_EVERY == 0 && (goroutine = global_take()) != NULL)
+    if (++worker->turns % OTHERS_EVERY == 0 && (goroutine = others_take(worker)) != NULL)
         return goroutine;
     bool ring_first = worker->in_a_row >= NEXT_IN_A_ROW;
     if (ring_first) {
@@ -121,7 +137,7 @@ struct goroutine *next_of_own(struct worker *worker) {
 /* Who yields means all that are ready: run_next gets in line, or those that yield to one another would keep it waiting. */
 struct goroutine *next_in_line(struct worker *worker) {
     struct goroutine *goroutine;
-    if (++worker->turns % GLOBAL_EVERY == 0 && (goroutine = global_take()) != NULL)
+    if (++worker->turns % OTHERS_EVERY == 0 && (goroutine = others_take(worker)) != NULL)
         return goroutine;
     if (atomic_load_explicit(&worker->run_next, memory_order_relaxed) != NULL &&
         (goroutine = atomic_exchange(&worker->run_next, NULL)) != NULL)

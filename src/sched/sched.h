@@ -124,8 +124,8 @@ static inline int64_t timers_next(const struct timers *timers) { /* when the fir
     int64_t next = atomic_load(&timers->next);
     return next ? next : INT64_MAX;
 }
-/* Fires those that are due, but not all if they are hundreds; were there any? INSIDE, no lock held. */
-bool timers_run(struct thread *self, struct timers *timers, int64_t now);
+/* Fires those that are due, `most` at most; were there any? INSIDE, no lock held. */
+bool timers_run(struct thread *self, struct timers *timers, int64_t now, size_t most);
 void timers_each_root(void (*visit)(void *context, uintptr_t lo, uintptr_t hi), void *context); /* world stopped */
 /* In a child: all that is pending in heaps other than this one goes to timers_of_others. `own` may be NULL. */
 void timers_forked(struct timers *own);

@@ -22,7 +22,6 @@
 
 #define ROOM_FIRST 256
 #define ROOM_KEPT 4096 /* of an empty heap */
-#define AT_ONCE 256    /* timers, so that who fires them is not INSIDE for long */
 
 struct timer_entry {
     int64_t when;
@@ -168,9 +167,9 @@ bool timer_reset(struct thread *self, struct timer *timer, int64_t when) {
     return pending;
 }
 
-bool timers_run(struct thread *self, struct timers *timers, int64_t now) {
+bool timers_run(struct thread *self, struct timers *timers, int64_t now, size_t most) {
     bool any = false;
-    for (int left = AT_ONCE; left > 0 && timers_next(timers) <= now; left--) {
+    for (; most > 0 && timers_next(timers) <= now; most--) {
         os_lock_acquire(&timers->lock);
         struct timer *timer = timers->count && timers->entries[0].when <= now ? timers->entries[0].timer : NULL;
         void (*fire)(struct thread *, struct timer *, int64_t) = NULL;

@@ -224,15 +224,26 @@ static bool is_due(int64_t when) {
     return when != INT64_MAX && when <= (int64_t)os_now_ns();
 }
 
+/* Those of a worker that is stuck, or has nothing to run, are nobody's otherwise while all tokens are in use. */
+static bool looks_at_all_timers(const struct worker *worker) {
+    return worker->turns % OTHERS_EVERY == 0;
+}
+
 bool timers_due(struct worker *worker) {
+    if (looks_at_all_timers(worker))
+        return is_due(timers_earliest());
     int64_t own = timers_next(&worker->timers), others = timers_next(&timers_of_others);
     return is_due(own < others ? own : others);
 }
 
+/* As many as there is room for on the ring, at least one: what goes to the queue of all comes behind what is due later.
+ * So when many are due at once they go on in their order. */
 static void run_due(struct thread *self, struct timers *timers) {
     int64_t next = timers_next(timers), now;
-    if (next != INT64_MAX && next <= (now = (int64_t)os_now_ns()))
-        timers_run(self, timers, now);
+    if (next != INT64_MAX && next <= (now = (int64_t)os_now_ns())) {
+        size_t room = ring_room(self->worker);
+        timers_run(self, timers, now, room ? room : 1);
+    }
 }
 
 static void run_all_due(struct thread *self) {
@@ -314,6 +325,8 @@ static struct goroutine *poll_now(struct thread *self) {
 /* With a token. */
 static struct goroutine *look(struct thread *self, struct worker *worker) {
     struct goroutine *goroutine;
+    if (looks_at_all_timers(worker))
+        run_all_due(self);
     run_due(self, &worker->timers);
     run_due(self, &timers_of_others);
     if ((goroutine = next_of_own(worker)) != NULL)

@@ -11,6 +11,7 @@
 #include "sched.h"
 
 #define RING 256
+#define OTHERS_EVERY 61    /* turns: a worker looks for what would wait for it to have nothing of its own to do */
 #define MOST_WORKERS 10000 /* Go's limit of threads */
 
 /* TO_SEEK, TO_OBSERVE: it is off the idle list, and counted as doing that; LOOK_AGAIN: something is due sooner. */
@@ -61,6 +62,10 @@ static inline bool ring_empty(struct worker *worker) {
     return atomic_load_explicit(&worker->head, memory_order_acquire) ==
            atomic_load_explicit(&worker->tail, memory_order_acquire);
 }
+static inline size_t ring_room(struct worker *worker) {
+    return RING - (atomic_load_explicit(&worker->tail, memory_order_relaxed) -
+                   atomic_load_explicit(&worker->head, memory_order_relaxed));
+}
 /* The worker's next: run_next, its ring, the queue of all. */
 struct goroutine *next_of_own(struct worker *worker);
 struct goroutine *next_in_line(struct worker *worker); /* for one that yields */
@@ -70,7 +75,8 @@ struct goroutine *next_in_line(struct worker *worker); /* for one that yields */
 static inline bool token_lost(struct worker *worker) {
     return atomic_load_explicit(&worker->token, memory_order_relaxed) == 0;
 }
-bool timers_due(struct worker *worker); /* its own, or those of threads that are no workers */
+/* Its own, or those of threads that are no workers; every so often any. */
+bool timers_due(struct worker *worker);
 /* There is work that the calling thread will not come to at once. */
 void wake_one(struct thread *self);
 /* Somebody should look, by the clock, whether workers get on. */
