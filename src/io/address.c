@@ -225,7 +225,7 @@ bw_error addresses_find(const struct network *network, bw_string text, bool list
         without_host(network, listens, out);
     } else if (from_figures(host, exact)) {
         if (network->family != AF_UNSPEC && exact->socket.any.sa_family != network->family)
-            return wrong("no suitable address found", host);
+            return wrong("no suitable address", host);
         *out = (struct addresses){exact, 1};
     } else {
         err = by_name(network, host, deadline, out);

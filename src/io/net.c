@@ -17,28 +17,41 @@ int bw_accept(int fd, struct sockaddr *address, socklen_t *length) {
 }
 
 /* A Unix listener whose queue is full tells nobody when it no longer is: only a connect that waits is told. */
-static int connect_waiting(int fd, const struct sockaddr *address, unsigned length) {
+static int connect_waiting(int fd, const struct sockaddr *address, unsigned length, int64_t deadline) {
     int error = 0;
+    if (deadline != 0)
+        os_set_send_timeout(fd, deadline);
     os_set_blocking(fd);
     bw_blocking {
         error = os_connect(fd, address, length);
     }
-    return error;
+    if (deadline != 0)
+        os_set_send_timeout(fd, 0);
+    return error == -EAGAIN ? -ETIMEDOUT : error;
 }
 
-static int connect_now(int fd, const struct sockaddr *address, unsigned length) {
+/* Asked again, connect tells what has become of it. -EAGAIN: nothing yet. */
+static int connect_step(int fd, const struct sockaddr *address, unsigned length, bool *begun, bool *queue_full) {
+    int error = os_connect(fd, address, length);
+    if (error == -EAGAIN) {
+        *queue_full = true;
+        return 0;
+    }
+    if (error == -EISCONN && *begun)
+        error = 0;
+    *begun = true;
+    return error == -EINPROGRESS || error == -EALREADY ? -EAGAIN : error;
+}
+
+static int connect_now(int fd, const struct sockaddr *address, unsigned length, int64_t deadline) {
+    bool begun = false, queue_full = false;
     int before = os_set_nonblocking(fd);
     if (before < 0)
         return before;
-    bool begun = false;
-    int error = (int)IO_UNTIL_READY(fd, POLL_WRITE, ({
-                                        int now = begun ? os_socket_error(fd) : os_connect(fd, address, length);
-                                        begun = true;
-                                        now == -EINPROGRESS ? -EAGAIN : now == -EAGAIN ? -EINPROGRESS : now;
-                                    }));
-    if (error == -EINPROGRESS)
-        error = connect_waiting(fd, address, length);
-    if (before == 0)
+    int error = (int)IO_UNTIL_READY(fd, POLL_WRITE, connect_step(fd, address, length, &begun, &queue_full));
+    if (queue_full)
+        error = connect_waiting(fd, address, length, deadline);
+    else if (before == 0)
         os_set_blocking(fd);
     return error;
 }
@@ -46,14 +59,14 @@ static int connect_now(int fd, const struct sockaddr *address, unsigned length) 
 int io_connect(int fd, const struct sockaddr *address, unsigned length, int64_t deadline) {
     if (deadline != 0)
         poll_set_deadline(fd, deadline, false, true);
-    int error = connect_now(fd, address, length);
+    int error = connect_now(fd, address, length, deadline);
     if (deadline != 0)
         poll_set_deadline(fd, 0, false, true);
     return error;
 }
 
 int bw_connect(int fd, const struct sockaddr *address, socklen_t length) {
-    return (int)io_result(connect_now(fd, address, length));
+    return (int)io_result(connect_now(fd, address, length, 0));
 }
 
 /* --- datagrams --- */

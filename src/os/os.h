@@ -204,8 +204,8 @@ int os_accept(int fd, struct sockaddr *address, unsigned *length);
 int os_connect(int fd, const struct sockaddr *address, unsigned length);
 int os_bind(int fd, const struct sockaddr *address, unsigned length);
 int os_listen(int fd);
-int os_socket_error(int fd); /* what became of a connect: 0: it is connected, or not yet: -EINPROGRESS */
-void os_socket_settings(int fd, bool listens); /* what all TCP sockets have; of a listener also the address anew */
+void os_set_send_timeout(int fd, int64_t until); /* of what may wait: os_now_ns; 0: none */
+void os_socket_settings(int fd, bool listens);   /* what all TCP sockets have; of a listener also the address anew */
 int os_set_only_ipv6(int fd, bool only);
 int os_local_address(int fd, struct sockaddr *address, unsigned *length);
 int os_remote_address(int fd, struct sockaddr *address, unsigned *length);

@@ -42,18 +42,14 @@ int os_listen(int fd) {
     return os_fail_now() ? -ENOBUFS : result(listen(fd, 65535)); /* the system has a limit of its own */
 }
 
-int os_socket_error(int fd) {
-    int error = 0;
-    socklen_t length = sizeof error;
-    if (getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &length) != 0)
-        return -errno;
-    if (error != 0)
-        return -error;
-    struct sockaddr_storage peer;
-    length = sizeof peer;
-    if (getpeername(fd, (struct sockaddr *)&peer, &length) == 0)
-        return 0;
-    return errno == ENOTCONN ? -EINPROGRESS : -errno;
+void os_set_send_timeout(int fd, int64_t until) {
+    int64_t left = until - (int64_t)os_now_ns();
+    if (until != 0 && left < 1000)
+        left = 1000;
+    struct timeval time = {left / 1000000000, left % 1000000000 / 1000};
+    if (until == 0)
+        time = (struct timeval){0, 0};
+    setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &time, sizeof time);
 }
 
 void os_socket_settings(int fd, bool listens) {
