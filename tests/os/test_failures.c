@@ -1,6 +1,6 @@
-// Every request for memory, for a page's protection and for a thread is made to fail in turn: alone (failcall=N), and with
-// all that follow (failfrom=N). The program must come to the right result, or end with status 2 and one clear message;
-// never by a signal, never wrongly, and never not at all.
+// Every request for memory, for a page's protection, for a thread, and every call on a descriptor is made to fail in turn:
+// alone (failcall=N), and with all that follow (failfrom=N). The program must come to the right result, or to the error that
+// the call gives, or end with status 2 and one clear message; never by a signal, never wrongly, and never not at all.
 //
 // timeout: 300
 // labels: slow
@@ -20,9 +20,11 @@ static void set_knob(const char *knob, long number) {
              knob, number);
 }
 
+static char workload[] = BURROW_TEST_PROGRAM_DIR "/workload", io_workload[] = BURROW_TEST_PROGRAM_DIR "/io_workload";
+static char *program;
+
 static void run_workload(void) {
-    static char path[] = BURROW_TEST_PROGRAM_DIR "/workload";
-    char *arguments[] = {path, NULL};
+    char *arguments[] = {program, NULL};
     // A program that ends with a fatal error has not joined its threads, which the thread sanitizer tells; it is no leak.
     const char *own = getenv("TSAN_OPTIONS");
     snprintf(sanitizer_text, sizeof sanitizer_text, "TSAN_OPTIONS=%s:report_thread_leaks=0", own ? own : "");
@@ -31,6 +33,10 @@ static void run_workload(void) {
 
 static bool came_right(void) {
     return outcome.status == 0 && strcmp(outcome.out, "right\n") == 0 && outcome.err[0] == 0;
+}
+
+static bool was_told(void) {
+    return outcome.status == 0 && strcmp(outcome.out, "refused\n") == 0 && outcome.err[0] == 0;
 }
 
 static bool ended_clearly(void) {
@@ -42,9 +48,9 @@ static bool ended_clearly(void) {
 }
 
 static void check_run(void) {
-    if (came_right() || ended_clearly())
+    if (came_right() || was_told() || ended_clearly())
         return;
-    fprintf(stderr, "%s %s/workload\n", settings_text, BURROW_TEST_PROGRAM_DIR);
+    fprintf(stderr, "%s %s\n", settings_text, program);
     outcome_print(&outcome);
     fail();
 }
@@ -67,7 +73,7 @@ static long count_requests(void) {
 }
 
 static void test_without_failures(void **state) {
-    (void)state;
+    program = *state;
     set_knob("failcall", 0);
     run_workload();
     if (!came_right())
@@ -84,28 +90,31 @@ static void fail_each(const char *knob, long requests) {
         run_workload();
         check_run();
         right += came_right();
-        ended += ended_clearly();
+        ended += was_told() || ended_clearly();
     }
     // Both happen, or nothing was made to fail.
     assert_true(right > 0 && ended > 0);
 }
 
 static void test_each_request_fails(void **state) {
-    (void)state;
+    program = *state;
     fail_each("failcall", count_requests());
 }
 
 static void test_all_requests_fail_from(void **state) {
-    (void)state;
+    program = *state;
     fail_each("failfrom", count_requests());
 }
 
 int main(int argc, char **argv) {
     child_main(argc, argv, NULL, 0);
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_without_failures),
-        cmocka_unit_test(test_each_request_fails),
-        cmocka_unit_test(test_all_requests_fail_from),
+        cmocka_unit_test_prestate(test_without_failures, workload),
+        cmocka_unit_test_prestate(test_each_request_fails, workload),
+        cmocka_unit_test_prestate(test_all_requests_fail_from, workload),
+        cmocka_unit_test_prestate(test_without_failures, io_workload),
+        cmocka_unit_test_prestate(test_each_request_fails, io_workload),
+        cmocka_unit_test_prestate(test_all_requests_fail_from, io_workload),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
