@@ -105,7 +105,20 @@ int os_file_of(int fd, struct os_file *file) {
     return 0;
 }
 
-/* The descriptor is gone even when a signal came, and must not be closed again. */
+#if OS_THREAD_SANITIZER
+void AnnotateIgnoreWritesBegin(const char *file, int line);
+void AnnotateIgnoreWritesEnd(const char *file, int line);
+#endif
+
+/* The descriptor is gone even when a signal came, and must not be closed again. To the thread sanitizer it would be a
+ * mistake that another thread has just read, and is about to learn of the close. */
 int os_close(int fd) {
-    return close(fd) == 0 || errno == EINTR ? 0 : -errno;
+#if OS_THREAD_SANITIZER
+    AnnotateIgnoreWritesBegin(__FILE__, __LINE__);
+#endif
+    int error = close(fd) == 0 || errno == EINTR ? 0 : -errno;
+#if OS_THREAD_SANITIZER
+    AnnotateIgnoreWritesEnd(__FILE__, __LINE__);
+#endif
+    return error;
 }

@@ -301,23 +301,23 @@ static void counts_requests(int fd, bw_chan(int) done) {
     CHECK(bw_close_fd(fd) == 0);
     bw_send(done, whole);
 }
+static void child_half_a_request(void) {
+    static char requests[64 * 10 + 30];
+    int fd = dials("tcp", getenv("BURROW_TEST_ADDRESS"));
+    CHECK(write(fd, requests, sizeof requests) > 0);
+    for (;;)
+        pause();
+}
 static void test_killed_peers(void **state) {
     (void)state;
     int listener = listens("tcp", "127.0.0.1:0"), clients = (int)effort(20);
-    struct sockaddr_in address;
-    socklen_t length = sizeof address;
-    CHECK(getsockname(listener, (struct sockaddr *)&address, &length) == 0);
+    setenv("BURROW_TEST_ADDRESS", address_of(listener), 1);
     bw_chan(int) done = bw_make_chan(int, 100);
     for (int i = 0; i < clients; i++) {
-        pid_t child = fork();
-        if (child == 0) {
-            static char requests[64 * 10 + 30];
-            int fd = socket(AF_INET, SOCK_STREAM, 0);
-            if (connect(fd, (struct sockaddr *)&address, length) == 0 && write(fd, requests, sizeof requests) > 0)
-                for (;;)
-                    pause();
-            _exit(1);
-        }
+        char path[] = "/proc/self/exe", option[] = "--child", name[] = "half a request";
+        char *arguments[] = {path, option, name, NULL};
+        pid_t child;
+        CHECK(posix_spawn(&child, path, NULL, NULL, arguments, environ) == 0);
         int fd = bw_accept(listener, NULL, NULL);
         CHECK(fd >= 0);
         char byte;
@@ -588,7 +588,8 @@ static void test_names_in_child(void **state) {
 }
 
 int main(int argc, char **argv) {
-    static const struct child children[] = {{"permission", child_permission},
+    static const struct child children[] = {{"half a request", child_half_a_request},
+                                            {"permission", child_permission},
                                             {"descriptors", child_descriptors},
                                             {"descriptors in a goroutine", child_descriptors_in_goroutine}};
     child_main(argc, argv, children, COUNT_OF(children));
