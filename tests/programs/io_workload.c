@@ -87,10 +87,12 @@ static void *asks_in_thread(void *argument) {
 
 static void accepts(int listener, bw_chan(int) done) {
     int fd = bw_accept(listener, NULL, NULL);
-    if (WENT_WELL(fd >= 0))
+    if (WENT_WELL(fd >= 0)) {
         echo(fd, done);
-    else
+    } else {
+        shutdown(listener, SHUT_RDWR); // who is connected already learns that nobody answers
         bw_send(done, 0);
+    }
 }
 
 static void dials(bw_chan(int) done) {
