@@ -121,7 +121,7 @@ static ssize_t write_shared(int fd, const struct iovec *pieces, int count) {
     struct iovec first = *pieces;
     if (first.iov_len > PIPE_BUF)
         first.iov_len = PIPE_BUF;
-    return os_is_ready(fd, true) ? os_writev(fd, &first, 1) : -EAGAIN;
+    return os_is_ready(fd, true) ? os_writev_quietly(fd, &first, 1) : -EAGAIN;
 }
 
 static ssize_t write_blocking(int fd, const struct iovec *pieces, int count) {
@@ -138,7 +138,7 @@ static ssize_t write_some(struct poll_record *record, int fd, const struct iovec
         switch (kind) {
         case KIND_STREAM:
             if ((wrote = os_set_nonblocking(fd)) != 0)
-                return wrote < 0 ? wrote : os_writev(fd, pieces, count);
+                return wrote < 0 ? wrote : os_writev_quietly(fd, pieces, count);
             break;
         case KIND_SHARED: return write_shared(fd, pieces, count);
         case KIND_DISK:

@@ -188,7 +188,8 @@ ssize_t os_send(int fd, const void *buffer, size_t n);
 ssize_t os_recv_message(int fd, struct msghdr *message, int flags);
 ssize_t os_send_message(int fd, const struct msghdr *message, int flags);
 ssize_t os_readv(int fd, const struct iovec *pieces, int count);
-ssize_t os_writev(int fd, const struct iovec *pieces, int count); /* raises no SIGPIPE */
+ssize_t os_writev(int fd, const struct iovec *pieces, int count);
+ssize_t os_writev_quietly(int fd, const struct iovec *pieces, int count); /* raises no SIGPIPE */
 /* What is in memory of a file; -EAGAIN: nothing; -EOPNOTSUPP: the system cannot tell. */
 ssize_t os_readv_now(int fd, const struct iovec *pieces, int count);
 /* After EPIPE: SIGPIPE as a program expects it. */

@@ -51,17 +51,21 @@ ssize_t os_readv_now(int fd, const struct iovec *pieces, int count) {
 #endif
 }
 
-/* The signal is kept from coming, and taken back, in this thread alone: what the program does about it stays as it is. One
- * that was there before stays, too. */
 ssize_t os_writev(int fd, const struct iovec *pieces, int count) {
-    sigset_t pipe, before, there;
     if (os_fail_now())
         return -EIO;
+    return count == 1 ? AGAIN(write(fd, pieces->iov_base, pieces->iov_len)) : AGAIN(writev(fd, pieces, count));
+}
+
+/* The signal is kept from coming, and taken back, in this thread alone: what the program does about it stays as it is. One
+ * that was there before stays, too. */
+ssize_t os_writev_quietly(int fd, const struct iovec *pieces, int count) {
+    sigset_t pipe, before, there;
     sigemptyset(&pipe);
     sigaddset(&pipe, SIGPIPE);
     pthread_sigmask(SIG_BLOCK, &pipe, &before);
     bool was_there = sigismember(&before, SIGPIPE) == 1 && sigpending(&there) == 0 && sigismember(&there, SIGPIPE) == 1;
-    ssize_t wrote = count == 1 ? AGAIN(write(fd, pieces->iov_base, pieces->iov_len)) : AGAIN(writev(fd, pieces, count));
+    ssize_t wrote = os_writev(fd, pieces, count);
     if (wrote == -EPIPE && !was_there)
         while (sigtimedwait(&pipe, NULL, &(struct timespec){0, 0}) < 0 && errno == EINTR) {}
     pthread_sigmask(SIG_SETMASK, &before, NULL);
