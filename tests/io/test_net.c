@@ -587,6 +587,124 @@ static void test_names_in_child(void **state) {
     in_both(forks_beside_names, NULL);
 }
 
+// --- what Go's net tests look at (docs/go-tests.md) ---
+
+static const char *const streams[] = {"tcp", "unix", "unixpacket"};
+
+static int listens_at(const char *network, char *path, const char **address) {
+    bool is_tcp = strcmp(network, "tcp") == 0;
+    int fd = listens(network, is_tcp ? "127.0.0.1:0" : path);
+    *address = is_tcp ? address_of(fd) : path;
+    return fd;
+}
+static void closes_each(void *argument) {
+    (void)argument;
+    char directory[] = "/tmp/burrow_net_XXXXXX", byte;
+    CHECK(mkdtemp(directory));
+    char *path = bw_cstr(bw_concat(directory, "/socket"));
+    for (size_t i = 0; i < COUNT_OF(streams); i++) {
+        const char *address;
+        int listener = listens_at(streams[i], path, &address), client = dials(streams[i], address);
+        int server = bw_accept(listener, NULL, NULL);
+        CHECK(shutdown(client, SHUT_RD) == 0 && bw_read(client, &byte, 1) == 0);
+        CHECK(shutdown(client, SHUT_WR) == 0 && bw_write(client, "x", 1) == -1 && errno == EPIPE);
+        CHECK(bw_read(server, &byte, 1) == 0);
+        CHECK(shutdown(server, SHUT_WR) == 0 && bw_write(server, "x", 1) == -1 && errno == EPIPE);
+        CHECK(bw_close_fd(client) == 0 && bw_read(client, &byte, 1) == -1 && errno == EBADF);
+        CHECK(bw_close_fd(server) == 0 && bw_close_fd(listener) == 0);
+        CHECK(bw_accept(listener, NULL, NULL) == -1 && errno == EBADF);
+        bw_error err;
+        CHECK(bw_dial(streams[i], address, &err) == -1 && bw_errno_of(err) == ECONNREFUSED);
+        unlink(path);
+    }
+    int datagram = listens("unixgram", path);
+    CHECK(bw_close_fd(datagram) == 0 && bw_recvfrom(datagram, &byte, 1, 0, NULL, NULL) == -1 && errno == EBADF);
+    unlink(path);
+    rmdir(directory);
+}
+static void test_closes(void **state) {
+    (void)state;
+    in_both(closes_each, NULL);
+}
+
+static void waits_for_close(int fd, bool writes, bw_chan(int) done) {
+    char byte = 0;
+    while ((writes ? bw_write(fd, &byte, 1) : bw_read(fd, &byte, 1)) > 0) {}
+    bw_send(done, errno);
+}
+static void deadlines_of_sockets(void *argument) {
+    (void)argument;
+    int listener = listens("tcp", "127.0.0.1:0"), client = dials("tcp", address_of(listener));
+    bw_chan(int) done = bw_make_chan(int, 0);
+    char byte;
+    // One that is past, although there is a connection, or something to be read, or room.
+    CHECK(bw_set_deadline(listener, bw_now() - 5 * BW_SECOND) == 0);
+    for (int i = 0; i < 2; i++)
+        CHECK(bw_accept(listener, NULL, NULL) == -1 && errno == ETIMEDOUT);
+    CHECK(bw_set_deadline(listener, bw_now() + 30 * BW_MILLISECOND) == 0);
+    int server = bw_accept(listener, NULL, NULL);
+    CHECK(server >= 0 && bw_accept(listener, NULL, NULL) == -1 && errno == ETIMEDOUT);
+    CHECK(bw_write(server, "ab", 2) == 2 && bw_set_deadline(client, INT64_MIN) == 0);
+    CHECK(bw_read(client, &byte, 1) == -1 && errno == ETIMEDOUT && bw_write(client, "x", 1) == -1 &&
+          errno == ETIMEDOUT);
+    CHECK(bw_set_deadline(client, INT64_MAX) == 0 && bw_read(client, &byte, 1) == 1);
+    // What was past is taken back, of one direction: that waits until it is closed.
+    for (int i = 0; i < 2; i++) {
+        int fd = dials("tcp", address_of(listener));
+        CHECK(bw_set_deadline(fd, bw_now() - 5 * BW_SECOND) == 0);
+        CHECK((i ? bw_set_write_deadline(fd, 0) : bw_set_read_deadline(fd, 0)) == 0);
+        bw_go(waits_for_close, fd, i == 1, done);
+        bw_sleep(10 * BW_MILLISECOND);
+        CHECK(bw_num_goroutine() > 1 && bw_close_fd(fd) == 0);
+        int error = bw_recv(done);
+        CHECK(error == EBADF, "%s", strerror(error));
+    }
+    // A wait for ever that is not one.
+    double begin = seconds_now();
+    for (int i = 0; i < 20; i++) {
+        CHECK(bw_set_read_deadline(server, bw_now() + BW_MILLISECOND) == 0);
+        CHECK(bw_read(server, &byte, 1) == -1 && errno == ETIMEDOUT);
+    }
+    CHECK(seconds_now() - begin >= 0.02);
+    CHECK(bw_close_fd(server) == 0 && bw_close_fd(client) == 0 && bw_close_fd(listener) == 0);
+}
+static void test_deadlines_of_sockets(void **state) {
+    (void)state;
+    in_both(deadlines_of_sockets, NULL);
+}
+
+static void sets_deadlines(int fd, int count, bw_chan(int) done) {
+    for (int i = 0; i < count; i++) {
+        int64_t when = bw_now() + BW_HOUR + i;
+        CHECK((i % 3 == 0   ? bw_set_deadline(fd, when)
+               : i % 3 == 1 ? bw_set_read_deadline(fd, when)
+                            : bw_set_write_deadline(fd, when)) == 0);
+    }
+    bw_send(done, 1);
+}
+static void test_concurrent_deadlines(void **state) {
+    (void)state;
+    enum { PAIRS = 4, SETTERS = 4 };
+    int ends[PAIRS][2], listener = listens("tcp", "127.0.0.1:0"), count = (int)effort(1000);
+    bw_chan(int) server = bw_make_chan(int, 0), asked = bw_make_chan(int, PAIRS), set = bw_make_chan(int, 10);
+    bw_go(serve, listener, server);
+    for (int i = 0; i < PAIRS; i++) {
+        CHECK(bw_socketpair(SOCK_STREAM, ends[i]) == 0);
+        bw_go(waits_for_close, ends[i][0], false, asked);
+        for (int j = 0; j < SETTERS; j++)
+            bw_go(sets_deadlines, ends[i][0], count, set);
+    }
+    for (int i = 0; i < PAIRS * SETTERS; i++)
+        CHECK(bw_recv(set) == 1);
+    for (int i = 0; i < PAIRS; i++)
+        CHECK(bw_set_read_deadline(ends[i][0], bw_now() + BW_MILLISECOND) == 0);
+    for (int i = 0; i < PAIRS; i++)
+        CHECK(bw_recv(asked) == ETIMEDOUT);
+    for (int i = 0; i < PAIRS; i++)
+        CHECK(bw_close_fd(ends[i][0]) == 0 && bw_close_fd(ends[i][1]) == 0);
+    CHECK(bw_close_fd(listener) == 0 && bw_recv(server) == EBADF);
+}
+
 int main(int argc, char **argv) {
     static const struct child children[] = {{"half a request", child_half_a_request},
                                             {"permission", child_permission},
@@ -594,14 +712,24 @@ int main(int argc, char **argv) {
                                             {"descriptors in a goroutine", child_descriptors_in_goroutine}};
     child_main(argc, argv, children, COUNT_OF(children));
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_networks),       cmocka_unit_test(test_many_connections),
-        cmocka_unit_test(test_threads_beside), cmocka_unit_test(test_several_accept),
-        cmocka_unit_test(test_datagrams),      cmocka_unit_test(test_slow_reader),
-        cmocka_unit_test(test_reset),          cmocka_unit_test(test_killed_peers),
-        cmocka_unit_test(test_descriptors),    cmocka_unit_test(test_raw_calls),
-        cmocka_unit_test(test_messages),       cmocka_unit_test(test_permission),
-        cmocka_unit_test(test_dial_timeout),   cmocka_unit_test(test_names),
+        cmocka_unit_test(test_networks),
+        cmocka_unit_test(test_many_connections),
+        cmocka_unit_test(test_threads_beside),
+        cmocka_unit_test(test_several_accept),
+        cmocka_unit_test(test_datagrams),
+        cmocka_unit_test(test_slow_reader),
+        cmocka_unit_test(test_reset),
+        cmocka_unit_test(test_killed_peers),
+        cmocka_unit_test(test_descriptors),
+        cmocka_unit_test(test_raw_calls),
+        cmocka_unit_test(test_messages),
+        cmocka_unit_test(test_permission),
+        cmocka_unit_test(test_dial_timeout),
+        cmocka_unit_test(test_names),
         cmocka_unit_test(test_names_in_child),
+        cmocka_unit_test(test_closes),
+        cmocka_unit_test(test_deadlines_of_sockets),
+        cmocka_unit_test(test_concurrent_deadlines),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
