@@ -9,7 +9,7 @@
  *     minheap=SIZE   no collection before the heap has this size (64MiB, 1GiB, ...)
  *     ledger=1       the ledger as a table on standard error at exit
  *     stopsignal=N   the signal that stops threads; without it the highest real-time signal but one that is not in use
- *     failcall=N     the Nth time that memory or a thread is asked of the system, it is refused (for tests)
+ *     failcall=N     the Nth call that asks the system for memory or a thread, or is on a descriptor, fails (for tests)
  *     failfrom=N     that time and every later one
  *     schedstress=N  one in N steps of the scheduler takes up to 50 microseconds (for tests)
  *     help=1         this list

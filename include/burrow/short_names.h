@@ -57,11 +57,13 @@
 #define chan(T) bw_chan(T)
 #define make_chan(T, n) bw_make_chan(T, n)
 
-/* Not sleep: there is a function of that name, which takes seconds. */
+/* Not sleep, which takes seconds, nor listen: there are functions of these names. */
 #define after(ns) bw_after(ns)
 #define after_func(ns, ...) bw_after_func(ns, __VA_ARGS__)
 #define new_timer(ns) bw_new_timer(ns)
 #define new_ticker(ns) bw_new_ticker(ns)
+#define dial(network, address, err) bw_dial(network, address, err)
+#define dial_timeout(network, address, ns, err) bw_dial_timeout(network, address, ns, err)
 #define with_cancel(parent, cancel) bw_with_cancel(parent, cancel)
 #define with_deadline(parent, when, cancel) bw_with_deadline(parent, when, cancel)
 #define with_timeout(parent, ns, cancel) bw_with_timeout(parent, ns, cancel)

@@ -61,7 +61,7 @@ static const struct {
     {"minheap", BYTES, "no collection before the heap has this size"},
     {"ledger", FLAG, "the ledger as a table at exit"},
     {"stopsignal", COUNT, "the signal that stops threads"},
-    {"failcall", COUNT, "the Nth call that asks the system for memory or a thread fails"},
+    {"failcall", COUNT, "the Nth call that asks the system for memory or a thread, or is on a descriptor, fails"},
     {"failfrom", COUNT, "that one and every later one fail"},
     {"schedstress", COUNT, "one in N steps of the scheduler takes up to 50 microseconds"},
 };

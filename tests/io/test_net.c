@@ -685,9 +685,8 @@ static void sets_deadlines(int fd, int count, bw_chan(int) done) {
 static void test_concurrent_deadlines(void **state) {
     (void)state;
     enum { PAIRS = 4, SETTERS = 4 };
-    int ends[PAIRS][2], listener = listens("tcp", "127.0.0.1:0"), count = (int)effort(1000);
-    bw_chan(int) server = bw_make_chan(int, 0), asked = bw_make_chan(int, PAIRS), set = bw_make_chan(int, 10);
-    bw_go(serve, listener, server);
+    int ends[PAIRS][2], count = (int)effort(1000);
+    bw_chan(int) asked = bw_make_chan(int, PAIRS), set = bw_make_chan(int, 10);
     for (int i = 0; i < PAIRS; i++) {
         CHECK(bw_socketpair(SOCK_STREAM, ends[i]) == 0);
         bw_go(waits_for_close, ends[i][0], false, asked);
@@ -702,7 +701,6 @@ static void test_concurrent_deadlines(void **state) {
         CHECK(bw_recv(asked) == ETIMEDOUT);
     for (int i = 0; i < PAIRS; i++)
         CHECK(bw_close_fd(ends[i][0]) == 0 && bw_close_fd(ends[i][1]) == 0);
-    CHECK(bw_close_fd(listener) == 0 && bw_recv(server) == EBADF);
 }
 
 int main(int argc, char **argv) {
