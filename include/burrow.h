@@ -46,7 +46,9 @@
 #include <burrow/io.h>
 #include <burrow/net.h>
 #include <burrow/traceback.h>
+#include <burrow/atomic.h>
 #include <burrow/sync.h>
+#include <burrow/sync_map.h>
 
 #ifdef BURROW_SHORT_NAMES
 #include <burrow/short_names.h>

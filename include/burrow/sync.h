@@ -198,5 +198,86 @@ BW__END
         }                                                                                                              \
     } while (0)
 
+/* --- condition variable --- */
+
+/* Where goroutines wait until another tells them that something has changed. Its mutex is set before it is used, and
+ * held by who waits: bw_cond c = {.mutex = &m}. Panics if it was copied after it was used: "sync.Cond is copied".
+ * Example, within a function:
+ *
+ *     bw_mutex mutex = {0};
+ *     bw_cond changed = {.mutex = &mutex};
+ *     bool ready = true;
+ *     bw_mutex_lock(&mutex);
+ *     while (!ready)
+ *         bw_cond_wait(&changed);
+ *     bw_mutex_unlock(&mutex);
+ */
+typedef struct bw_cond {
+    bw_mutex *mutex;
+    struct bw__waiter *bw__waiters;
+    uintptr_t bw__self; /* its address, once it was used */
+    uint32_t bw__guard, bw__waiting;
+} bw_cond;
+
+BW__BEGIN
+/* Unlocks the mutex, waits to be told, and locks it again. The caller holds it, and asks afterwards whether what it waits
+ * for is so. */
+BW_API void bw_cond_wait(bw_cond *cond);
+/* Tells one of those who wait, who waits longest, or all. The caller may hold the mutex. */
+BW_API void bw_cond_signal(bw_cond *cond);
+BW_API void bw_cond_broadcast(bw_cond *cond);
+BW__END
+
+/* --- weighted semaphore --- */
+
+/* `size` of something, of which goroutines take some for a while: bw_semaphore s = {.size = 10}. Those who wait get it
+ * in the order in which they came. (Go's golang.org/x/sync/semaphore.) */
+typedef struct bw_semaphore {
+    int64_t size;
+    int64_t bw__held;
+    struct bw__waiter *bw__waiters;
+    uint32_t bw__guard;
+} bw_semaphore;
+
+BW__BEGIN
+/* Waits until n are left, and takes them. Waits for ever if there are not so many. Panics: "semaphore: negative
+ * weight". */
+BW_API void bw_semaphore_acquire(bw_semaphore *semaphore, int64_t n);
+/* Takes n if that takes no waiting, and says whether it did. */
+BW_API bool bw_semaphore_try_acquire(bw_semaphore *semaphore, int64_t n);
+/* Gives n back. Panics: "semaphore: released more than held". */
+BW_API void bw_semaphore_release(bw_semaphore *semaphore, int64_t n);
+BW__END
+
+/* --- pool --- */
+
+/* A place for objects that can be used again, so that they need not be made again. What is put in may be gone at any
+ * time; what is not taken out again until two collections later is. Each worker thread has a part of its own. `make`, if
+ * it is set, makes one when there is none: bw_pool p = {.make = new_buffer}. Example:
+ *
+ *     static void *new_buffer(void) {
+ *         return bw_alloc_noscan(4096);
+ *     }
+ *     static bw_pool buffers = {.make = new_buffer};
+ *
+ *     void answer(void);
+ *     void answer(void) {
+ *         char *buffer = bw_pool_get(&buffers);
+ *         snprintf(buffer, 4096, "200 OK");
+ *         bw_pool_put(&buffers, buffer);
+ *     }
+ */
+typedef struct bw_pool {
+    void *(*make)(void);
+    struct bw__pool *bw__pool;
+} bw_pool;
+
+BW__BEGIN
+/* One that was put in, or made; NULL if there is none and no `make`. Cost: a few nanoseconds. */
+BW_API void *bw_pool_get(bw_pool *pool);
+/* NULL is ignored. */
+BW_API void bw_pool_put(bw_pool *pool, void *object);
+BW__END
+
 #endif
 #endif

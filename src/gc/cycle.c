@@ -63,6 +63,8 @@ static void collect(const struct cycle *cycle) {
     phases->stop = stopped - cycle->began;
     phases->bytes_before = figures.marked_bytes + atomic_load(&heap.handed);
     phases->goal_before = pacer_goal();
+    if (&gc_cycle_hooks)
+        gc_cycle_hooks.begins();
     mark_live = atomic_load(&heap.live) == MARK_A ? MARK_B : MARK_A;
     roots_collect(&roots, &modules);
     phases->stack_bytes = roots.stack_bytes;

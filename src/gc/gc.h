@@ -40,6 +40,7 @@ struct thread {
         struct goroutine *stands_for; /* a record that stands for the thread where goroutines wait; NULL: none yet */
         os_range spare; /* what it panics on when its stack is full; its lowest page faults. {0, 0}: none yet */
     } stacks;
+    uint32_t number;              /* of the record: as small as the threads there ever were at once allow */
     uintptr_t overflowed_at;      /* on the spare stack: the stack pointer where its own was full; 0: it is not there */
     struct goroutine *goroutine;  /* that it runs, or stands for it; NULL: it never asked (floor 3) */
     struct worker *worker;        /* NULL: it runs no goroutines */
@@ -236,6 +237,11 @@ struct gc_scheduler_hooks {
     struct thread *(*blocking_ended)(struct thread *self); /* INSIDE; it may have to wait, and be another thread then */
 };
 extern const struct gc_scheduler_hooks gc_scheduler_hooks __attribute__((weak));
+
+struct gc_cycle_hooks {
+    void (*begins)(void); /* the world is stopped, and nothing is marked yet */
+};
+extern const struct gc_cycle_hooks gc_cycle_hooks __attribute__((weak));
 
 /* --- told to the floors above --- */
 struct gc_hooks {

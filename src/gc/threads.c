@@ -33,11 +33,13 @@ static void unlink_record(struct thread *thread) {
 }
 
 static struct thread *record_new(void) {
+    static uint32_t records;
     os_lock_acquire(&threads_lock);
     if (pool == NULL) {
         size_t bytes = 65536;
         struct thread *slab = os_map(bytes);
         for (size_t i = 0; slab && i < bytes / sizeof *slab; i++) {
+            slab[i].number = records++;
             slab[i].next = pool;
             pool = &slab[i];
         }
@@ -46,8 +48,10 @@ static struct thread *record_new(void) {
     if (thread) {
         pool = thread->next;
         __typeof__(thread->stacks) stacks = thread->stacks;
+        uint32_t number = thread->number;
         memset(thread, 0, sizeof *thread);
         thread->stacks = stacks;
+        thread->number = number;
         atomic_store(&thread->state, THREAD_SAFE);
         thread->next = threads;
         if (threads)

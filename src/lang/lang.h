@@ -33,6 +33,11 @@ const bw_type *type_by_description(const bw__description *description); /* INSID
 const bw_type *type_pointer_to(const bw_type *element);
 const bw_type *type_slice_of(const bw_type *element);
 
+/* --- safe.c --- */
+/* The description of a type of burrow/sync.h or burrow/atomic.h; NULL: it is none. */
+const bw__description *safe_type(const char *name, size_t length);
+enum ledger_safe safe_of_struct(const struct type_info *info); /* its fields are known */
+
 /* --- typed.c --- */
 #define TYPED_MAX_BYTES ((size_t)1 << 47)
 /* Zeroed memory for a string's bytes: never searched, counted as a slice, by make. NULL for none. */

@@ -332,7 +332,9 @@ static const bw__description *find_shared(struct words name, size_t size) {
     for (size_t i = 0; i < sizeof shared / sizeof shared[0]; i++)
         if (shared[i] && (size == 0 || size == shared[i]->size) && is_word(&name, shared[i]->name))
             return shared[i];
-    return NULL;
+    drop_prefix(&name, "struct ");
+    const bw__description *safe = safe_type(name.at, name.length);
+    return safe && (size == 0 || size == safe->size) ? safe : NULL;
 }
 
 static const bw_type *described_type(const bw__description *description);
@@ -508,6 +510,7 @@ static const bw_type *described_type(const bw__description *description) {
             const bw_field *field = &description->fields[i];
             fields[i] = (bw_type_field){field->name, field_type(field, unit), field->offset};
         }
+        info->safe = safe_of_struct(info);
     }
     map_type(info, BW_FIELD_AMBIGUOUS);
     return &info->type;

@@ -51,7 +51,7 @@ static struct layout *find_single(struct type_info *type) {
         __atomic_store_n(
             &type->single,
             single_object_layout(type, KIND_STRUCT,
-                                 type->described && interface_is_error(type->described) ? SAFE_ERROR : SAFE_NO),
+                                 type->described && interface_is_error(type->described) ? SAFE_ERROR : type->safe),
             __ATOMIC_RELEASE);
     types_lock_release();
     return type->single;
@@ -71,7 +71,7 @@ static struct layout *layout_of_size(const struct layout *layout, size_t bytes);
 static struct layout *array_layout(struct type_info *type, struct layout **arrays, uint32_t size_class,
                                    enum ledger_kind kind) {
     if (arrays[size_class] == NULL) {
-        struct layout like = {.kind = kind, .by_make = true};
+        struct layout like = {.kind = kind, .by_make = true, .safe = kind == KIND_SLICE ? type->safe : SAFE_NO};
         fill_scan(&like, type, true);
         if (size_class != 0)
             like.slot_bytes = bw__class_bytes(size_class);

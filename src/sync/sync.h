@@ -18,6 +18,8 @@ struct bw__waiter {
     struct bw__waiter *last; /* of the queue, in its first */
     struct goroutine *goroutine;
     uint64_t since; /* when it began to wait; 0: not told */
+    int64_t wants;  /* of a semaphore */
+    bool parked;    /* in a cond's queue it is before it parks */
     bool handed;    /* what it waits for is its own now */
 };
 
