@@ -11,9 +11,9 @@
  * has not waited so long, or is the last.
  *
  * Who waits sets WAITERS under the guard while LOCKED is set, and parks; the guard is released then. Who unlocks sees
- * WAITERS in the same swap that clears LOCKED, and takes the guard after it: so it finds the waiter parked. Only who
- * has the WOKEN bit can make a mutex starving, so that nobody who is about to take a waiter off the queue in order to
- * wake it meets one who is about to hand over. (docs/models/mutex.pml)
+ * WAITERS in the same swap that clears LOCKED, and takes the guard after it: so it finds the waiter parked. One may be
+ * about to wake a waiter while another is about to hand over: each finds one, since who made the mutex starving has put
+ * itself on the queue. (docs/models/mutex.pml)
  */
 #include "sync.h"
 

@@ -25,11 +25,12 @@ static void check_identities(const bw_ledger_t *l) {
     CHECK(l->safe.bytes <= l->layout.bytes && l->safe.objects <= l->layout.objects);
 }
 
-static void *volatile kept;
+static void *kept[64];
+static int kept_count;
 #define MAKES(what, field, bytes_, objects_)                                                                           \
     do {                                                                                                               \
         bw_ledger(&before);                                                                                            \
-        kept = (what);                                                                                                 \
+        kept[kept_count++] = (what);                                                                                   \
         bw_ledger(&after);                                                                                             \
         check_identities(&after);                                                                                      \
         CHECK(grew(before.field, after.field, bytes_, objects_), "%s: %llu %llu", #what,                               \
@@ -80,15 +81,16 @@ static void test_searched(void **state) {
 static NOINLINE void *make_some(void *unused) {
     (void)unused;
     static bw_pool pool;
+    void *volatile made = NULL;
     for (int i = 0; i < 200; i++) {
-        kept = bw_new(two_locks);
-        kept = bw_new(counters);
+        made = bw_new(two_locks);
+        made = bw_new(counters);
         numbers m = bw_make_sync_map(numbers);
         for (int64_t j = 0; j < i; j++)
             bw_sync_map_store(m, j, j);
         bw_pool_put(&pool, bw_new(guarded));
     }
-    kept = NULL;
+    (void)made;
     return NULL;
 }
 
@@ -126,7 +128,7 @@ static void test_map_parts(void **state) {
     uint64_t objects = after.map.objects - before.map.objects;
     CHECK(objects > 1000 && after.sync.objects - before.sync.objects == objects);
     CHECK(after.map.bytes - before.map.bytes == after.sync.bytes - before.sync.bytes);
-    CHECK(after.make.objects - before.make.objects == objects);
+    CHECK(after.make.objects - before.make.objects == objects || debug_has("gcstress")); // which reclaims some of it
     bw_keep_alive(m.bw__map);
     bw_set_gc_percent(percent);
 }

@@ -29,11 +29,12 @@ static bool panics_with(bw_any e, const char *text) {
         } x = {MAGIC, {0}, MAGIC};                                                                                     \
         CHECK(bw_atomic_##name##_load(&x.a) == 0);                                                                     \
         T expected = 0;                                                                                                \
-        for (T delta = 1; (T)(delta + delta) > delta; delta = (T)(delta + delta)) {                                    \
+        for (size_t bit = 0; bit < 8 * sizeof(T) - 1; bit++) {                                                         \
+            T delta = (T)((T)1 << bit);                                                                                \
             T old = bw_atomic_##name##_swap(&x.a, delta);                                                              \
             CHECK(old == expected && bw_atomic_##name##_load(&x.a) == delta);                                          \
-            expected = (T)(delta + 1);                                                                                 \
-            CHECK(bw_atomic_##name##_add(&x.a, 1) == expected);                                                        \
+            expected = (T)(delta - 1);                                                                                 \
+            CHECK(bw_atomic_##name##_add(&x.a, (T)-1) == expected);                                                    \
             CHECK(!bw_atomic_##name##_compare_and_swap(&x.a, delta, 0));                                               \
             CHECK(bw_atomic_##name##_compare_and_swap(&x.a, expected, delta));                                         \
             CHECK(!bw_atomic_##name##_compare_and_swap(&x.a, expected, 0));                                            \
@@ -41,8 +42,8 @@ static bool panics_with(bw_any e, const char *text) {
             CHECK(bw_atomic_##name##_load(&x.a) == (T)(delta | delta >> 1));                                           \
             CHECK(bw_atomic_##name##_and(&x.a, delta) == (T)(delta | delta >> 1));                                     \
             CHECK(bw_atomic_##name##_load(&x.a) == delta);                                                             \
-            bw_atomic_##name##_store(&x.a, (T)(delta + 5));                                                            \
-            CHECK(bw_atomic_##name##_add(&x.a, (T)-5) == delta);                                                       \
+            bw_atomic_##name##_store(&x.a, (T)(delta - 5));                                                            \
+            CHECK(bw_atomic_##name##_add(&x.a, 5) == delta);                                                           \
             expected = delta;                                                                                          \
         }                                                                                                              \
         bw_atomic_##name##_store(&x.a, (T)-1);                                                                         \
@@ -88,11 +89,12 @@ static void test_basics(void **state) {
                 }                                                                                                      \
             } else { /* TestHammerStoreLoad */                                                                         \
                 T v = bw_atomic_##name##_load(a);                                                                      \
-                CHECK((T)(v & (((T)1 << half) - 1)) == (T)((uint64_t)v >> half & (((uint64_t)1 << half) - 1)));        \
+                CHECK(((uint64_t)v & (((uint64_t)1 << half) - 1)) ==                                                   \
+                      ((uint64_t)v >> half & (((uint64_t)1 << half) - 1)));                                            \
                 if (i % 2)                                                                                             \
-                    bw_atomic_##name##_store(a, (T)(((v & 0x7fff) + 1) * (((T)1 << half) + 1)));                       \
+                    bw_atomic_##name##_store(a, (T)((((uint64_t)v & 0x3fff) + 1) * (((uint64_t)1 << half) + 1)));      \
                 else                                                                                                   \
-                    (void)bw_atomic_##name##_swap(a, (T)(((v & 0x7fff) + 1) * (((T)1 << half) + 1)));                  \
+                    (void)bw_atomic_##name##_swap(a, (T)((((uint64_t)v & 0x3fff) + 1) * (((uint64_t)1 << half) + 1))); \
             }                                                                                                          \
         }                                                                                                              \
     }                                                                                                                  \

@@ -20,6 +20,12 @@ BW_MAP(plain_words, bw_string, int);
 BW_MAP(plain_numbers, int64_t, int64_t);
 BW_MAP(seen_numbers, int64_t, bool);
 
+// A collection every few allocations is slow where there is much.
+static size_t some(size_t n) {
+    size_t part = debug_has("gcstress") ? effort(n) / 20 : effort(n);
+    return part ? part : 1;
+}
+
 static item *new_item(uint64_t value) {
     item *made = bw_new(item);
     made->value = value;
@@ -37,7 +43,7 @@ static bw_string name_of(size_t n) {
 // TestMapMatchesRWMutex and its kin: any sequence of operations, against a map.
 static void test_matches(void **state) {
     (void)state;
-    for (uint64_t seed = 0; seed < effort(300); seed++) {
+    for (uint64_t seed = 0; seed < some(300); seed++) {
         struct random random = {check_seed = seed};
         words m = bw_make_sync_map(words);
         plain_words expected = bw_make_map(plain_words);
@@ -98,7 +104,7 @@ static void test_matches(void **state) {
 // Keys and values of all kinds.
 static void test_kinds(void **state) {
     (void)state;
-    int count = (int)effort(3000);
+    int count = (int)some(3000);
     wides w = bw_make_sync_map(wides);
     bytes b = bw_make_sync_map(bytes);
     points p = bw_make_sync_map(points);
@@ -184,7 +190,7 @@ static void test_bad_hashes(void **state) {
     (void)state;
     numbers m = bw_make_sync_map(numbers);
     int64_t key = 0, got;
-    size_t bad = 2000;
+    size_t bad = debug_has("gcstress") ? 300 : 2000;
     for (size_t i = 0; i < bad; i++) {
         while (hash_of(m, ++key) >> 57 != 5) {}
         bw_sync_map_store(m, key, key * 3);
@@ -249,7 +255,7 @@ static void test_concurrent_range(void **state) {
         bw_waitgroup_go(&all, stores_multiples, m, g);
     bw_waitgroup_go(&all, inserts_and_deletes, m);
     CHECK(pthread_create(&thread, NULL, stores_in_thread, at) == 0);
-    for (size_t n = 0; n < effort(60); n++) {
+    for (size_t n = 0; n < some(60); n++) {
         seen_numbers seen = bw_make_map(seen_numbers);
         size_t count = 0;
         bw_sync_map_range(k, v, m) {
@@ -328,7 +334,7 @@ static void test_nested_range(void **state) {
 // What the body of a walk deletes it does not see, what it inserts it may; none comes twice, though tables are split.
 static void test_range_grows(void **state) {
     (void)state;
-    for (int round = 0; round < (int)effort(20); round++) {
+    for (int round = 0; round < (int)some(20); round++) {
         numbers m = bw_make_sync_map(numbers);
         plain_numbers seen = bw_make_map(plain_numbers);
         for (int64_t i = 0; i < 2000; i++)
@@ -372,7 +378,7 @@ static void clears(numbers m) {
 }
 static void test_clear(void **state) {
     (void)state;
-    for (size_t round = 0; round < effort(300); round++) {
+    for (size_t round = 0; round < some(300); round++) {
         numbers m = bw_make_sync_map(numbers);
         bw_waitgroup all = {0};
         for (int64_t i = 0; i < 10; i++) {
@@ -416,7 +422,7 @@ static void test_own_keys(void **state) {
     (void)state;
     words m = bw_make_sync_map(words);
     bw_waitgroup all = {0};
-    size_t keys = effort(2000);
+    size_t keys = some(2000);
     for (int id = 1; id <= 8; id++)
         bw_waitgroup_go(&all, own_keys, m, id, keys);
     bw_waitgroup_wait(&all);
@@ -453,7 +459,7 @@ static void shared_keys(struct shared *s, int64_t id) {
 }
 static void test_shared_keys(void **state) {
     (void)state;
-    for (size_t round = 0; round < effort(30); round++) {
+    for (size_t round = 0; round < some(30); round++) {
         struct shared *s = bw_new(struct shared);
         s->m = bw_make_sync_map(numbers);
         s->keys = 1000;
@@ -497,7 +503,7 @@ static void test_counting(void **state) {
     bw_sync_map_store(w, bw_str("k"), ((wide){0, new_item(3), 0}));
     bw_sync_map_store(n, 1, 0);
     bw_waitgroup all = {0};
-    int64_t times = (int64_t)effort(3000), v;
+    int64_t times = (int64_t)some(3000), v;
     for (int i = 0; i < 6; i++)
         bw_waitgroup_go(&all, counts, w, n, times);
     bw_waitgroup_wait(&all);
@@ -523,7 +529,7 @@ static void test_cache(void **state) {
     (void)state;
     by_int m = bw_make_sync_map(by_int);
     bw_waitgroup all = {0};
-    for (size_t i = 0; i < effort(20000); i++)
+    for (size_t i = 0; i < some(20000); i++)
         bw_waitgroup_go(&all, uses_cache, m, (int)(i % 1000));
     bw_waitgroup_wait(&all);
     bw_gc();
