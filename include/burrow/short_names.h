@@ -57,6 +57,11 @@
 #define chan(T) bw_chan(T)
 #define make_chan(T, n) bw_make_chan(T, n)
 
+/* Not the words of sync and atomic (lock, wait, add, load): every program has such functions of its own. */
+#define make_sync_map(M) bw_make_sync_map(M)
+#define sync_map_range(k, v, m) bw_sync_map_range(k, v, m)
+#define waitgroup_go(group, ...) bw_waitgroup_go(group, __VA_ARGS__)
+
 /* Not sleep, which takes seconds, nor listen: there are functions of these names. */
 #define after(ns) bw_after(ns)
 #define after_func(ns, ...) bw_after_func(ns, __VA_ARGS__)
