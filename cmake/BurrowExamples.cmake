@@ -1,4 +1,4 @@
-# examples/crossref/*.c make one program, examples/article/*.c one program each. They are compiled as a user's program
+# examples/crossref/*.c and examples/cache/*.c make one program each, examples/article/*.c one for each file. They are compiled as a user's program
 # would be (no flag of the library's own) and linked to the static library, so that they run from anywhere.
 
 function(burrow_example name directory)
@@ -8,10 +8,10 @@ function(burrow_example name directory)
     burrow_warnings(${name})
 endfunction()
 
-file(GLOB crossref_sources CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/examples/crossref/*.c)
-if(crossref_sources)
-    burrow_example(crossref ${PROJECT_BINARY_DIR}/bin ${crossref_sources})
-endif()
+foreach(name crossref cache)
+    file(GLOB sources CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/examples/${name}/*.c)
+    burrow_example(${name} ${PROJECT_BINARY_DIR}/bin ${sources})
+endforeach()
 
 file(GLOB article_sources CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/examples/article/*.c)
 foreach(source IN LISTS article_sources)

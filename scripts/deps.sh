@@ -25,7 +25,8 @@ libclang-rt-14-dev | /usr/lib/llvm-14/lib/clang/14.0.6/lib/linux/libclang_rt.fuz
 clang-format-14 | clang-format-14 | checks the formatting
 pkg-config | pkg-config | the outside program of tests/install
 valgrind | valgrind | runs the tests marked for it
-spin | spin | checks the models of the protocols'
+spin | spin | checks the models of the protocols
+redis-tools | redis-cli | drives examples/cache'
 tidy_set='
 clang-14 | clang-14 | the compilation that clang-tidy follows
 libcmocka-dev | /usr/include/cmocka.h | the unit tests are read too

@@ -286,7 +286,7 @@ INLINE uint64_t hash_key(const struct bw__map *map, const void *key, uint32_t wa
 /* Short strings without a call. */
 INLINE bool same_bytes(const char *a, const char *b, size_t length) {
     if (length < 8 || length > 64)
-        return memcmp(a, b, length) == 0;
+        return length == 0 || memcmp(a, b, length) == 0; /* an empty string may have no address */
     uint64_t x, y;
     for (size_t i = 0; i + 8 < length; i += 8) {
         memcpy(&x, a + i, 8);

@@ -155,6 +155,19 @@ RANDOM_TEST(words, words_map, MULTIPLE, MULTIPLE_BACK, 60, MOST_KEYS)
 RANDOM_TEST(small_words, words_map, SAME, SAME, 60, 5000)
 RANDOM_TEST(ints, ints_map, SHORT_INT, SHORT_INT_BACK, 15, MOST_KEYS)
 RANDOM_TEST(strings, strings_map, text_of, number_in, 60, MOST_KEYS)
+
+/* The empty string is one key, whether it has an address or not. */
+static void test_empty_string(void **state) {
+    (void)state;
+    strings_map m = bw_make_map(strings_map);
+    bw_put(m, bw_str("")) = 1;
+    bw_put(m, ((bw_string){NULL, 0})) += 1;
+    assert_int_equal(bw_get(m, bw_str("")), 2);
+    bw_delete(m, ((bw_string){NULL, 0}));
+    bw_put(m, ((bw_string){NULL, 0})) = 3;
+    assert_int_equal(bw_get(m, ((bw_string){NULL, 0})), 3);
+    assert_int_equal(bw_len(m), 1);
+}
 RANDOM_TEST(points, points_map, POINT, POINT_BACK, 60, 60000)
 RANDOM_TEST(labelled_keys, labelled_map, LABELLED, LABELLED_BACK, 60, 60000)
 RANDOM_TEST(doubles, doubles_map, DOUBLE, DOUBLE_BACK, 60, 60000)
@@ -576,6 +589,7 @@ int main(int argc, char **argv) {
         cmocka_unit_test(test_small_words),
         cmocka_unit_test(test_ints),
         cmocka_unit_test(test_strings),
+        cmocka_unit_test(test_empty_string),
         cmocka_unit_test(test_points),
         cmocka_unit_test(test_labelled_keys),
         cmocka_unit_test(test_doubles),
