@@ -53,9 +53,43 @@ static int markers_wanted(void) {
 
 struct cycle {
     uint64_t began; /* to stop */
-    bool paced;
+    bool paced, leaks;
     int markers;
 };
+
+static void add_stack(void *unused, uintptr_t lo, uintptr_t hi) {
+    (void)unused;
+    roots_add(&roots, lo, hi, ROOT_STACK);
+}
+static void add_stack_and_push(void *unused, uintptr_t lo, uintptr_t hi) {
+    add_stack(unused, lo, hi);
+    roots.marked = roots.count;
+    mark_push_stack((lo + 7) & ~(uintptr_t)7, hi & ~(uintptr_t)7);
+}
+
+/* Marks what is pushed, and what follows from watched objects being reached, to the fixed point. */
+static void mark_watched(bool leaks) {
+    do {
+        uintptr_t object;
+        mark_drain();
+        while (mark_take_watched(&object)) {
+            weak_maps_reached(object);
+            if (leaks)
+                gc_scheduler_hooks.leaks_reached(object, add_stack_and_push, NULL);
+            mark_drain();
+        }
+    } while (weak_maps_visit());
+}
+
+static void find_leaks(int markers) {
+    gc_scheduler_hooks.leaks_alive(add_stack, NULL);
+    mark_from_more_roots(&roots, markers);
+    gc_scheduler_hooks.leaks_watch(add_stack_and_push, NULL);
+    mark_watched(true);
+    gc_scheduler_hooks.leaks_end(add_stack, NULL);
+    mark_from_more_roots(&roots, markers);
+    mark_watched(false);
+}
 
 static void collect(const struct cycle *cycle) {
     struct cycle_phases *phases = &figures.phases;
@@ -66,14 +100,18 @@ static void collect(const struct cycle *cycle) {
     if (&gc_cycle_hooks)
         gc_cycle_hooks.begins();
     mark_live = atomic_load(&heap.live) == MARK_A ? MARK_B : MARK_A;
-    roots_collect(&roots, &modules);
-    phases->stack_bytes = roots.stack_bytes;
-    phases->data_bytes = roots.data_bytes;
+    roots_collect(&roots, &modules, cycle->leaks);
     mark_begin();
     specials_push_roots();
     mark_from_roots(&roots, cycle->markers);
     uint64_t marked = os_now_ns();
     phases->mark = marked - stopped;
+    weak_maps_begin_mark();
+    mark_watched(false);
+    if (cycle->leaks)
+        find_leaks(cycle->markers);
+    phases->stack_bytes = roots.stack_bytes;
+    phases->data_bytes = roots.data_bytes;
     weak_maps_finish_mark();
     specials_finish_mark();
     if (knobs.verify)
@@ -114,7 +152,9 @@ static void run_locked(void *argument) {
     }
     heap_sweep_all();
     heap_pack_layouts();
-    struct cycle cycle = {os_now_ns(), request->reason == CYCLE_PACED, markers_wanted()};
+    struct cycle cycle = {.began = os_now_ns(), .paced = request->reason == CYCLE_PACED, .markers = markers_wanted()};
+    cycle.leaks = &gc_scheduler_hooks && (knobs.leaks || request->reason == CYCLE_LEAKS);
+    bool forced = request->reason == CYCLE_FORCED || request->reason == CYCLE_LEAKS;
     atomic_store(&world_short, cycle.markers == 1);
     OS_SPILL_REGISTERS();
     self->place = os_place_here();
@@ -123,11 +163,11 @@ static void run_locked(void *argument) {
     collect(&cycle);
     world_start(self);
     threads_reap();
-    if (request->reason == CYCLE_FORCED)
+    if (forced)
         figures.forced++;
     heap_sweep_large();
     if (observe_hooks.after_cycle)
-        observe_hooks.after_cycle(request->reason == CYCLE_FORCED ? " (forced)" : "");
+        observe_hooks.after_cycle(forced ? " (forced)" : "");
     gc_lock_release();
 }
 
@@ -221,5 +261,7 @@ void cycle_run(struct thread *self, enum cycle_reason reason) {
     leave_loader_gate();
     specials_start_threads(self);
     background_after_cycle(self);
+    if (knobs.leaks && &gc_scheduler_hooks)
+        gc_scheduler_hooks.leaks_told(self);
     OS_KEEP_FRAME();
 }

@@ -29,8 +29,10 @@ struct thread {
     os_place place;                  /* while SAFE or stopped; nothing below its stack pointer is in use */
     const void *interrupted_context; /* stopped by the signal: what the kernel saved. NULL: it is at `place` */
     bool blocking;                   /* SAFE within bw_blocking, not within the library */
-    bool joining;                    /* SAFE within libc, until another thread ends */
-    uintptr_t saved[64];             /* SAFE in bw_blocking: the registers, from a frame that is gone */
+    bool resting;        /* it runs the program's code, when there is any to run, and waits for some: its stack has
+                              * nothing of the program's */
+    bool joining;        /* SAFE within libc, until another thread ends */
+    uintptr_t saved[64]; /* SAFE in bw_blocking: the registers, from a frame that is gone */
     os_stack stack;
     uintptr_t reserve;                /* the lowest part of the stack, where nobody becomes INSIDE */
     os_range alternate;               /* the alternate signal stack it was stopped on; {0, 0}: on none */
@@ -108,8 +110,8 @@ void world_stopped_do(struct thread *self, void (*body)(void *), void *argument)
 void world_stop_install(void);
 
 /* --- cycle.c --- */
-enum cycle_reason { CYCLE_PACED, CYCLE_FORCED, CYCLE_MEMORY };
-void cycle_run(struct thread *self, enum cycle_reason reason); /* the caller is INSIDE and holds no lock */
+enum cycle_reason { CYCLE_PACED, CYCLE_FORCED, CYCLE_MEMORY, CYCLE_LEAKS }; /* the last: forced, and finds leaks */
+void cycle_run(struct thread *self, enum cycle_reason reason);              /* the caller is INSIDE and holds no lock */
 void cycle_run_paced(struct thread *self);        /* the same, if it is still due and no other thread is about to */
 extern _Atomic uint32_t fork_gate;                /* 1: nobody may become INSIDE; a fork is under way */
 void cycle_shut_loader_gate(struct thread *self); /* before a fork; INSIDE */
@@ -145,18 +147,23 @@ struct root {
 struct roots {
     struct root *list;
     size_t count, capacity;
+    size_t marked; /* from so many of them marking has begun */
     size_t stack_bytes, data_bytes;
 };
-void roots_collect(struct roots *roots, const os_modules *modules); /* the world is stopped */
+/* The world is stopped. Stacks of goroutines that may be leaked are left out if `leaks`. */
+void roots_collect(struct roots *roots, const os_modules *modules, bool leaks);
 void roots_add(struct roots *roots, uintptr_t lo, uintptr_t hi, enum root_kind kind);
 
 /* --- mark.c --- */
 extern uint8_t mark_live; /* the byte that marking writes */
 /* Marks all that the roots reach, with `markers` markers, the caller among them. Bytes found alive. */
 void mark_from_roots(struct roots *roots, int markers);
+/* The same for roots that were added to the list since; before anything else is pushed. */
+void mark_from_more_roots(struct roots *roots, int markers);
 /* Before mark_from_roots, or followed by mark_drain: puts more on the caller's mark stack. */
 void mark_begin(void);
 void mark_push_words(uintptr_t lo, uintptr_t hi);
+void mark_push_stack(uintptr_t lo, uintptr_t hi);                 /* one past an object's end counts, too */
 void mark_push_fields(uintptr_t object, const struct span *span); /* what it refers to, not itself */
 void mark_drain(void);                                            /* marks all that was pushed, in the caller alone */
 /* When an object whose byte is MARK_WATCHED is marked, its address is kept until this asks for it. */
@@ -191,7 +198,10 @@ extern os_lock specials_lock;
 
 /* --- weakmap.c: ephemeron tables --- */
 void weak_maps_forget(uintptr_t object); /* it was freed */
-void weak_maps_finish_mark(void);        /* values whose keys live are marked, to the fixed point; dead entries go */
+void weak_maps_begin_mark(void);         /* after marking from the roots */
+bool weak_maps_visit(void); /* maps that are alive, and were not when it was last called; were there any? */
+void weak_maps_reached(uintptr_t object); /* a watched object was marked: so are the values whose key it is */
+void weak_maps_finish_mark(void);         /* dead entries go */
 
 struct special_figures {
     _Atomic uint64_t finalizers_queued, finalizers_run, cleanups_queued, cleanups_run;
@@ -217,7 +227,7 @@ struct knobs {
     int64_t memory_limit;
     size_t min_heap;
     int processors;
-    bool trace, verify, ledger_at_exit;
+    bool trace, verify, ledger_at_exit, leaks;
     int stop_signal;
     uint32_t sched_stress; /* one in so many steps of the scheduler takes long; 0: none */
 };
@@ -228,9 +238,18 @@ static inline int knobs_processors(void) { /* it may change at any time */
 }
 
 /* --- told by the floors above, where they are linked --- */
+typedef void gc_visit(void *context, uintptr_t lo, uintptr_t hi);
 struct gc_scheduler_hooks {
-    /* Stacks that no thread is on, and what else of the scheduler's memory is searched; the world is stopped. */
-    void (*each_stack)(void (*visit)(void *context, uintptr_t lo, uintptr_t hi), void *context);
+    /* Stacks that no thread is on, and what else of the scheduler's memory is searched; the world is stopped. Without
+     * those of goroutines that may be leaked, if `leaks`. */
+    void (*each_stack)(gc_visit *visit, void *context, bool leaks);
+    /* Of those that were left out: that something alive can wake. Then they are all watched, and others are found to be
+     * so when what they wait for is reached. Those that are left at last are leaked. (leaks.c) */
+    void (*leaks_alive)(gc_visit *visit, void *context);
+    void (*leaks_watch)(gc_visit *visit, void *context);
+    void (*leaks_reached)(uintptr_t object, gc_visit *visit, void *context);
+    void (*leaks_end)(gc_visit *visit, void *context);
+    void (*leaks_told)(struct thread *self);               /* prints what is new; INSIDE, no lock held */
     void (*forked)(void);                                  /* in the child: the thread that forked is alone */
     void (*processors_changed)(struct thread *self);       /* knobs.processors */
     void (*blocking_begins)(struct thread *self);          /* bw_blocking; INSIDE */

@@ -64,6 +64,7 @@ static const struct {
     {"failcall", COUNT, "the Nth call that asks the system for memory or a thread, or is on a descriptor, fails"},
     {"failfrom", COUNT, "that one and every later one fail"},
     {"schedstress", COUNT, "one in N steps of the scheduler takes up to 50 microseconds"},
+    {"leaks", FLAG, "collections find goroutines that can never run again"},
 };
 
 static bool is_signal(int knob) {
@@ -80,6 +81,7 @@ static void set_debug(int knob, int64_t value) {
     case 5: knobs.ledger_at_exit = value != 0; break;
     case 6: knobs.stop_signal = (int)value; break;
     case 9: knobs.sched_stress = (uint32_t)value; break;
+    case 10: knobs.leaks = value != 0; break;
     case 8:
         os_fail_all_after = true; /* fall through */
         __attribute__((fallthrough));

@@ -834,9 +834,13 @@ void mark_from_roots(struct roots *roots, int markers) {
     atomic_store(&helper_ns, 0);
     atomic_store(&helper_bytes, 0);
     atomic_store(&helper_plain, 0);
+    mark_from_more_roots(roots, markers);
+}
+
+void mark_from_more_roots(struct roots *roots, int markers) {
     os_lock_acquire(&shared.lock);
     shared.roots = roots;
-    atomic_store(&shared.next_root, 0);
+    atomic_store(&shared.next_root, roots->marked);
     shared.joined = 1;
     atomic_store(&shared.idle, 0);
     shared.open = true;
@@ -852,6 +856,7 @@ void mark_from_roots(struct roots *roots, int markers) {
             os_yield(); /* the helper has lost its processor */
     }
     shared.roots = NULL;
+    roots->marked = roots->count;
     last_helper_ns = atomic_load(&helper_ns);
     atomic_store(&shared.idle, 0);
     rescan_overflowed();
@@ -859,6 +864,10 @@ void mark_from_roots(struct roots *roots, int markers) {
 
 void mark_push_words(uintptr_t lo, uintptr_t hi) {
     push_words(&own, view_now(), lo, hi, false);
+}
+
+void mark_push_stack(uintptr_t lo, uintptr_t hi) {
+    push_words(&own, view_now(), lo, hi, true);
 }
 
 void mark_push_fields(uintptr_t object, const struct span *span) {

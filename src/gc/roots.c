@@ -191,7 +191,8 @@ static void add_thread(struct thread *thread, void *argument) {
     roots_add(context->roots, (uintptr_t)thread->saved, (uintptr_t)(thread->saved + 64), ROOT_STACK);
     if (thread->stack.hi == 0 && thread->thread_pointer == 0)
         return; /* made, but not begun */
-    add_stack(context->roots, thread);
+    if (!thread->resting)
+        add_stack(context->roots, thread);
     os_thread_local_blocks(context->modules, thread->thread_pointer, add_data, context->roots);
 }
 
@@ -199,12 +200,12 @@ static void add_parked_stack(void *roots, uintptr_t lo, uintptr_t hi) {
     roots_add(roots, lo, hi, ROOT_STACK);
 }
 
-void roots_collect(struct roots *roots, const os_modules *modules) {
+void roots_collect(struct roots *roots, const os_modules *modules, bool leaks) {
     struct context context = {roots, modules};
-    roots->count = roots->stack_bytes = roots->data_bytes = 0;
+    roots->count = roots->marked = roots->stack_bytes = roots->data_bytes = 0;
     threads_each(add_thread, &context);
     if (&gc_scheduler_hooks)
-        gc_scheduler_hooks.each_stack(add_parked_stack, roots);
+        gc_scheduler_hooks.each_stack(add_parked_stack, roots, leaks);
     for (size_t i = 0; i < modules->data_count; i++)
         roots_add(roots, modules->data[i].lo, modules->data[i].hi, ROOT_DATA);
     uintptr_t lo, hi;

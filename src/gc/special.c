@@ -188,9 +188,11 @@ static void run_queue(void *argument) {
         if (run_first(queue, &news))
             continue;
         struct thread *self = thread_enter();
+        self->resting = true;
         thread_safe_begin(self);
         os_wait(&queue->news, news, -1);
         thread_safe_end(self);
+        self->resting = false;
         thread_leave(self);
     }
 }

@@ -105,15 +105,12 @@ static void visit_table(struct table *table) {
     }
 }
 
-static void mark_watched_values(void) {
-    uintptr_t key;
-    mark_drain();
-    while (mark_take_watched(&key)) {
-        for (struct entry *entry = pending[slot_of(key, pending_capacity)]; entry; entry = entry->same_bucket)
-            if (entry->key == key)
-                mark_value(entry);
-        mark_drain();
-    }
+void weak_maps_reached(uintptr_t key) {
+    if (pending == NULL)
+        return;
+    for (struct entry *entry = pending[slot_of(key, pending_capacity)]; entry; entry = entry->same_bucket)
+        if (entry->key == key)
+            mark_value(entry);
 }
 
 static void remove_dead(struct table *table) {
@@ -126,14 +123,15 @@ static void remove_dead(struct table *table) {
     }
 }
 
-void weak_maps_finish_mark(void) {
-    if (tables == NULL)
-        return;
+void weak_maps_begin_mark(void) {
     size_t entries = 0;
+    pending = NULL;
     for (struct table *table = tables; table; table = table->next) {
         table->visited = false;
         entries += table->live;
     }
+    if (tables == NULL)
+        return;
     size_t wanted = 64;
     while (wanted < entries)
         wanted *= 2;
@@ -141,17 +139,22 @@ void weak_maps_finish_mark(void) {
     pending = os_map(wanted * sizeof *pending);
     if (pending == NULL)
         os_fatal("runtime: out of memory: cannot collect weak maps of %zu entries", entries);
-    /* Marking values can bring further maps to life. */
-    for (bool more = true; more;) {
-        more = false;
-        for (struct table *table = tables; table; table = table->next)
-            if (!table->visited && mark_is_live(table->map)) {
-                visit_table(table);
-                more = true;
-            }
-        mark_watched_values();
-    }
-    os_unmap(pending, wanted * sizeof *pending);
+}
+
+bool weak_maps_visit(void) {
+    bool more = false;
+    for (struct table *table = tables; table; table = table->next)
+        if (!table->visited && mark_is_live(table->map)) {
+            visit_table(table);
+            more = true;
+        }
+    return more;
+}
+
+void weak_maps_finish_mark(void) {
+    if (pending == NULL)
+        return;
+    os_unmap(pending, pending_capacity * sizeof *pending);
     for (struct table **link = &tables; *link;) {
         struct table *table = *link;
         if (table->visited) {

@@ -27,6 +27,7 @@ static struct layout *chan_layout(void) {
             1u << (offsetof(struct chan, ring) / 8) | 1u << (offsetof(struct chan, timer) / 8);
         struct layout like = {
             .kind = KIND_CHANNEL, .by_make = true, .scan = SCAN_BITS, .pointer_map = &words, .name = "chan"};
+        like.spare = true; /* no program has the address behind a channel; it would seem to refer to that */
         like.slot_bytes = (sizeof(struct chan) + GRANULE_BYTES - 1) & ~(GRANULE_BYTES - 1);
         like.element_words = sizeof(struct chan) / 8;
         made = typed_layout(&like);
@@ -71,8 +72,11 @@ static void unlock_and_tell(void *argument) {
 
 void chan_wait_for_ever(const char *why) {
     struct thread *self = thread_enter();
-    for (;;)
+    const void *const nothing = NULL;
+    for (;;) {
+        sched_waits_on(sched_current(self), &nothing, 0);
         self = sched_park(self, why, NULL, NULL);
+    }
 }
 
 void chan_send_on_closed(struct thread *self) {

@@ -146,6 +146,7 @@ static struct thread *wait(struct thread *self, struct work *work) {
     for (size_t i = 0; work->any_timer && i < work->order_count; i++)
         if (work->order[i]->timer)
             work->order[i]->timer->begin_wait(self, work->order[i]);
+    sched_waits_on(goroutine, (const void *const *)work->order, work->order_count);
     self = sched_park(self, "select", unlock_all, work);
     lock_all(work);
     for (size_t i = 0; work->any_timer && i < work->order_count; i++)

@@ -244,13 +244,23 @@ static size_t find_end(const os_traceback *traceback) {
     return count;
 }
 
+/* A thread that was about to stop by itself when the signal came was interrupted in what the library called. */
+static size_t find_stop(const os_traceback *traceback) {
+    for (size_t i = 0; i < traceback->total && i < 6; i++) {
+        const char *function = function_at(traceback, i);
+        if (function && strcmp(function, "world_park") == 0)
+            return i;
+    }
+    return 0;
+}
+
 /* The first frame to show, and in it the first call: those of the library go, as far as they are at the beginning.
  * Without lines they are told by the public names among them. */
 static size_t find_begin(const os_traceback *traceback, size_t *call) {
     struct address address;
     size_t begin = 0;
     *call = 0;
-    for (size_t i = 0; i < traceback->total && i < 16; i++) {
+    for (size_t i = find_stop(traceback); i < traceback->total && i < 16; i++) {
         resolve_at(traceback, i, &address);
         bool lines = address.count && address.calls[address.count - 1].file;
         size_t own = 0;

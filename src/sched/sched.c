@@ -1,5 +1,6 @@
 /* sched.c - goroutines: from one to another, parking and making ready, making and ending. Queues are in queue.c, the
  * workers that look for work and sleep in worker.c. */
+#include "leaks.h"
 #include "worker.h"
 
 #include <string.h>
@@ -101,6 +102,7 @@ struct thread *sched_park(struct thread *self, const char *why, void (*commit)(v
     sched_stress();
     struct goroutine *goroutine = sched_current(self);
     goroutine->waits_for = why;
+    goroutine->waits_on = argument;
     if (goroutine->is_thread || self->overflowed_at != 0) {
         /* A thread of the program; or one whose goroutine is on the thread's spare stack, and cannot leave it. */
         goroutine->stack_pointer = 0;
@@ -345,16 +347,23 @@ static struct thread *blocking_ended(struct thread *self) {
 /* --- told by floor 2 --- */
 
 struct each {
-    void (*visit)(void *context, uintptr_t lo, uintptr_t hi);
+    gc_visit *visit;
     void *context;
+    bool leaks;
+    uint64_t now;
 };
 static void visit_one(struct goroutine *goroutine, void *argument) {
     struct each *each = argument;
-    if (!goroutine->running)
+    if (goroutine->running)
+        return;
+    if (goroutine->waits_for && goroutine->waits_since == 0)
+        goroutine->waits_since = each->now;
+    if (!each->leaks || !leaks_put_aside(goroutine))
         each->visit(each->context, goroutine->stack_pointer, goroutine->stack.hi);
 }
-static void each_stack(void (*visit)(void *context, uintptr_t lo, uintptr_t hi), void *context) {
-    struct each each = {visit, context};
+static void each_stack(gc_visit *visit, void *context, bool leaks) {
+    struct each each = {visit, context, leaks, os_now_ns()};
+    leaks_begin();
     stacks_each(visit_one, &each);
     timers_each_root(visit, context);
 }
@@ -377,6 +386,11 @@ static void forked(void) {
 
 const struct gc_scheduler_hooks gc_scheduler_hooks = {
     .each_stack = each_stack,
+    .leaks_alive = leaks_alive,
+    .leaks_watch = leaks_watch,
+    .leaks_reached = leaks_reached,
+    .leaks_end = leaks_end,
+    .leaks_told = leaks_told,
     .forked = forked,
     .processors_changed = sched_processors_changed,
     .blocking_begins = blocking_begins,

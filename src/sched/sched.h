@@ -30,11 +30,12 @@ struct goroutine {
     bool running;           /* some thread is on its stack */
     struct os_goroutine id; /* while it is not running */
     os_fiber fiber;
-    bool is_thread;              /* it stands for a thread that is no worker */
-    _Atomic uint32_t woken;      /* of a thread */
-    const char *waits_for;       /* as dumps have it; NULL: not waiting, or made ready */
-    const void *const *waits_on; /* see sched_waits_on; NULL: for what the collector does not know */
-    uint32_t waits_on_count;
+    bool is_thread;                /* it stands for a thread that is no worker */
+    _Atomic uint32_t woken;        /* of a thread */
+    const char *waits_for;         /* as dumps have it; NULL: not waiting, or made ready */
+    const void *waits_on;          /* what it had unlocked when it parked */
+    const void *const *waits_list; /* instead of that: see sched_waits_on; NULL: none */
+    uint32_t waits_count;
     bool leaked, leak_told; /* by the last search for leaked goroutines; by any */
     uint64_t waits_since;   /* the time when it was first seen waiting; 0: not yet */
     uintptr_t function;     /* that it was made to call */
@@ -47,19 +48,21 @@ struct goroutine {
 /* The calling thread's current goroutine, or its own record. INSIDE. */
 struct goroutine *sched_current(struct thread *self);
 /* Waits until somebody calls sched_ready for the calling goroutine. `commit` (may be NULL) runs once that may happen,
- * on another stack; it must not park. INSIDE; returns the calling thread, which may be another. */
+ * on another stack; it must not park. INSIDE; returns the calling thread, which may be another.
+ *
+ * If `argument` lies in the heap it is (in) what the caller waits for: only who has that will make it ready, so that the
+ * goroutine is leaked once nothing refers to it. What something else may end passes an argument outside the heap. */
 struct thread *sched_park(struct thread *self, const char *why, void (*commit)(void *), void *argument);
-/* What the goroutine is about to wait for: it is made ready by who has one of these objects, and by nobody else; so if
- * nothing refers to them it is leaked. Before sched_park, which ends it. The list, which may be empty, is on the waiter's
- * stack. An object outside the heap counts as one that somebody has. */
+/* What the goroutine is about to wait for, where that is not the argument of sched_park's commit: these objects. The list,
+ * which may be empty, is where it stays until the goroutine is ready. */
 static inline void sched_waits_on(struct goroutine *goroutine, const void *const *objects, size_t count) {
-    goroutine->waits_on = objects;
-    goroutine->waits_on_count = (uint32_t)count;
+    goroutine->waits_list = objects;
+    goroutine->waits_count = (uint32_t)count;
 }
 /* It waits no more: before it is put into a queue. */
 static inline void sched_waited(struct goroutine *goroutine) {
     goroutine->waits_for = NULL;
-    goroutine->waits_on = NULL;
+    goroutine->waits_list = NULL;
     goroutine->waits_since = 0;
     goroutine->leaked = false;
 }
@@ -202,6 +205,8 @@ extern void (*_Atomic poll_outside_forked)(struct thread *self); /* in a child, 
 /* --- traceback.c --- */
 /* Prints the stacks of all goroutines and threads, the caller's own first. INSIDE, no lock held. */
 void traceback_all(struct thread *self, int fd);
+/* Those of the goroutines that no thread is on and that `choose` chooses, while the world is stopped. */
+void traceback_some(struct thread *self, int fd, bool (*choose)(struct goroutine *));
 
 /* --- switch_*.S --- */
 /* Saves the registers that a call preserves and the stack pointer, and goes on where another stack was left. */

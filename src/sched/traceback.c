@@ -22,7 +22,8 @@ struct seen {
 
 struct capture {
     struct thread *self;
-    const os_place *here; /* of the caller */
+    const os_place *here;               /* of the caller */
+    bool (*choose)(struct goroutine *); /* NULL: all, and the threads */
     char *memory;
     size_t used, capacity, count;
     bool cut; /* there was no memory for all */
@@ -76,8 +77,8 @@ static void note(os_traceback *traceback, struct goroutine *goroutine) {
 
 static void add_thread(struct thread *thread, void *argument) {
     struct capture *capture = argument;
-    if (atomic_load(&thread->gone) || thread->internal || thread->numbers == NULL || thread->numbers->number <= 0 ||
-        thread == capture->self)
+    if (atomic_load(&thread->gone) || thread->internal || thread->resting || thread->numbers == NULL ||
+        thread->numbers->number <= 0 || thread == capture->self)
         return;
     os_traceback traceback = {.goroutine = *thread->numbers, .state = "running"};
     os_context context;
@@ -103,8 +104,8 @@ enum { RETURN_WORD = 11, SAVED_WORDS = 20, STACK_POINTER = 31 };
 
 static void add_goroutine(struct goroutine *goroutine, void *argument) {
     struct capture *capture = argument;
-    if (goroutine->running)
-        return; /* its thread has it */
+    if (goroutine->running || (capture->choose && !capture->choose(goroutine)))
+        return; /* running: its thread has it */
     os_traceback traceback = {.goroutine = goroutine->id, .state = "runnable"};
     note(&traceback, goroutine);
     const uintptr_t *words = (const uintptr_t *)goroutine->stack_pointer;
@@ -118,6 +119,10 @@ static void add_goroutine(struct goroutine *goroutine, void *argument) {
 static void capture_all(void *argument) {
     struct capture *capture = argument;
     struct thread *self = capture->self;
+    if (capture->choose) {
+        stacks_each(add_goroutine, capture);
+        return;
+    }
     if (self->numbers->number > 0) {
         os_traceback own = {.goroutine = *self->numbers, .state = "running"};
         os_context context;
@@ -169,20 +174,24 @@ static void print_all(const struct capture *capture, int fd, bool own_first) {
         os_print(fd, "\n...additional frames elided: there is no memory for them...\n");
 }
 
-void traceback_all(struct thread *self, int fd) {
+void traceback_some(struct thread *self, int fd, bool (*choose)(struct goroutine *)) {
     OS_SPILL_REGISTERS();
     os_place here = os_place_here();
-    struct capture capture = {.self = self, .here = &here};
+    struct capture capture = {.self = self, .here = &here, .choose = choose};
     thread_safe_begin(self);
     os_unwind_prepare();
     thread_safe_end(self);
     world_stopped_do(self, capture_all, &capture);
     thread_safe_begin(self);
-    print_all(&capture, fd, self->numbers->number > 0);
+    print_all(&capture, fd, choose == NULL && self->numbers->number > 0);
     thread_safe_end(self);
     if (capture.capacity)
         os_unmap(capture.memory, capture.capacity);
     OS_KEEP_FRAME();
+}
+
+void traceback_all(struct thread *self, int fd) {
+    traceback_some(self, fd, NULL);
 }
 
 void bw_goroutine_dump(int fd) {

@@ -340,7 +340,9 @@ static struct goroutine *look(struct thread *self, struct worker *worker) {
     for (int round = 0; round < SEEK_ROUNDS; round++) {
         if ((goroutine = steal(worker)) != NULL)
             return goroutine;
+        self->resting = true;
         thread_poll(self);
+        self->resting = false;
         if (!worker->seeking || atomic_load(&running) == 1)
             break; /* others look, or nobody makes any */
         for (int i = 0; i < 20; i++)
@@ -465,6 +467,7 @@ static struct goroutine *take_nap(struct thread *self, struct worker *worker, co
     int64_t wait = until == INT64_MAX ? -1 : until > now ? until - now : 0;
     bool sooner = (roles[0] || roles[1]) && timers_earliest() < until;
     if (wait != 0 && !sooner && atomic_load(&worker->woken) == ASLEEP) {
+        self->resting = true;
         if (in_poll) {
             list = poll_hooks.ready(self, wait);
         } else {
@@ -472,6 +475,7 @@ static struct goroutine *take_nap(struct thread *self, struct worker *worker, co
             os_wait(&worker->woken, ASLEEP, wait);
             thread_safe_end(self);
         }
+        self->resting = false;
     }
     atomic_store(&worker->in_poll, false);
     for (int i = 0; i < 2; i++)
