@@ -198,15 +198,24 @@ void wake_one(struct thread *self) {
     }
 }
 
+/* Whoever is neither found nor made may have gone to sleep meanwhile because somebody was about to observe
+ * (docs/models/takeover.pml). */
 void observer_want(struct thread *self) {
-    int none = 0;
-    if (atomic_load(&observing) != 0 || !atomic_compare_exchange_strong(&observing, &none, 1))
-        return;
-    struct worker *worker = idle_pop();
-    if (worker)
-        wake(worker, TO_OBSERVE);
-    else if (!worker_start(self, false))
+    for (;;) {
+        int none = 0;
+        if (atomic_load(&observing) != 0 || !atomic_compare_exchange_strong(&observing, &none, 1))
+            return;
+        struct worker *worker = idle_pop();
+        if (worker) {
+            wake(worker, TO_OBSERVE);
+            return;
+        }
+        if (worker_start(self, false))
+            return;
         atomic_store(&observing, 0);
+        if (atomic_load(&idle_count) == 0)
+            return;
+    }
 }
 
 /* --- what there is to do --- */
@@ -543,7 +552,10 @@ static void hand_over(struct worker *worker) {
     if (atomic_exchange(&worker->token, 0) == 1)
         atomic_store(&to->token, 1);
     atomic_store(&to->handed, goroutine);
-    wake(to, TO_SEEK);
+    /* Not by `wake`: it may have found that by itself and be elsewhere, on the idle list, where that would be believed. */
+    uint32_t asleep = ASLEEP;
+    if (atomic_compare_exchange_strong(&to->woken, &asleep, LOOK_AGAIN))
+        interrupt(to);
 }
 
 static struct goroutine *wait_for_locked(struct thread *self, struct worker *worker) {
