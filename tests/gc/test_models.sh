@@ -3,6 +3,7 @@
 # that the model's head lists as wrong (` *   -DNAME ...`) to be wrong. Needs spin, which nothing else here does.
 #
 # labels: slow
+# timeout: 400
 # not under: thread address undefined
 #
 #   test_models.sh [MODEL...]      default: docs/models/*.pml
