@@ -281,7 +281,7 @@ struct os_goroutine {
 extern __thread struct os_goroutine os_goroutine_now __attribute__((tls_model("initial-exec")));
 /* The number in messages: the main thread is 1, others count up as they ask. */
 int os_goroutine(void);
-int os_goroutine_next(void); /* a number for a new one */
+int os_goroutine_next(int count); /* the first of so many numbers for new ones */
 /* Who made the calling thread: the address after the call, and the maker's number. */
 void os_goroutine_made(uintptr_t by, int maker);
 /* "goroutine N [state]:" and the calling thread's stack, as Go prints it. */

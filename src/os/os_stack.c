@@ -26,12 +26,12 @@ __thread struct os_goroutine os_goroutine_now __attribute__((tls_model("initial-
 
 int os_goroutine(void) {
     if (os_goroutine_now.number == 0)
-        os_goroutine_now.number = os_thread_id() == getpid() ? 1 : os_goroutine_next();
+        os_goroutine_now.number = os_thread_id() == getpid() ? 1 : os_goroutine_next(1);
     return os_goroutine_now.number;
 }
 
-int os_goroutine_next(void) {
-    return atomic_fetch_add_explicit(&last_number, 1, memory_order_relaxed) + 1;
+int os_goroutine_next(int count) {
+    return atomic_fetch_add_explicit(&last_number, count, memory_order_relaxed) + 1;
 }
 
 void os_goroutine_made(uintptr_t by, int maker) {

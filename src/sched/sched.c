@@ -5,9 +5,10 @@
 
 #include <string.h>
 
-#define FREE_MOST 64
+#define FREE_MOST 64 /* stacks; it takes and gives half of that at once */
+#define NUMBERS 16
 
-static _Atomic int goroutine_count;
+static _Atomic uint32_t made_by_others; /* goroutines, by threads that are no workers, and by workers that are gone */
 
 /* --- from one goroutine to another --- */
 
@@ -174,16 +175,62 @@ struct goroutine *sched_current(struct thread *self) {
 }
 
 int sched_goroutines(void) {
-    return atomic_load(&goroutine_count);
+    uint32_t sum = atomic_load(&made_by_others);
+    for (int i = 0, count = atomic_load(&worker_count); i < count; i++) {
+        struct worker *worker = atomic_load(&workers[i]);
+        if (worker)
+            sum += atomic_load_explicit(&worker->made, memory_order_relaxed);
+    }
+    return (int)sum;
+}
+
+/* Only the sum of all is the number of goroutines: they end on other workers than they are made on. */
+static void count(struct worker *worker, uint32_t change) {
+    if (worker)
+        atomic_store_explicit(&worker->made, atomic_load_explicit(&worker->made, memory_order_relaxed) + change,
+                              memory_order_relaxed);
+    else
+        atomic_fetch_add_explicit(&made_by_others, change, memory_order_relaxed);
 }
 
 static struct goroutine *take_free(struct worker *worker) {
-    struct goroutine *goroutine = worker ? worker->free : NULL;
-    if (goroutine == NULL)
-        return stack_new();
-    worker->free = goroutine->next;
-    worker->free_count--;
+    if (worker == NULL)
+        return stacks_take(1);
+    if (worker->free == NULL)
+        for (struct goroutine *list = worker->free = stacks_take(FREE_MOST / 2); list; list = list->next)
+            worker->free_count++;
+    struct goroutine *goroutine = worker->free;
+    if (goroutine) {
+        worker->free = goroutine->next;
+        worker->free_count--;
+    }
     return goroutine;
+}
+
+static void put_free(struct worker *worker, struct goroutine *goroutine) {
+    goroutine->next = worker->free;
+    worker->free = goroutine;
+    if (++worker->free_count < FREE_MOST)
+        return;
+    struct goroutine *last = worker->free;
+    for (int i = 1; i < FREE_MOST / 2; i++)
+        last = last->next;
+    struct goroutine *rest = worker->free;
+    worker->free = last->next;
+    worker->free_count -= FREE_MOST / 2;
+    last->next = NULL;
+    stacks_give(rest);
+}
+
+static int next_number(struct worker *worker) {
+    if (worker == NULL)
+        return os_goroutine_next(1);
+    if (worker->numbers_left == 0) {
+        worker->next_number = os_goroutine_next(NUMBERS);
+        worker->numbers_left = NUMBERS;
+    }
+    worker->numbers_left--;
+    return worker->next_number++;
 }
 
 static void retire(void *argument) {
@@ -193,14 +240,8 @@ static void retire(void *argument) {
     if (goroutine->locked_to)
         goroutine->locked_to->locked = NULL;
     os_fiber_end(&goroutine->fiber);
-    atomic_fetch_sub_explicit(&goroutine_count, 1, memory_order_relaxed);
-    if (worker->free_count < FREE_MOST) {
-        goroutine->next = worker->free;
-        worker->free = goroutine;
-        worker->free_count++;
-    } else {
-        stack_free(goroutine);
-    }
+    count(worker, (uint32_t)-1);
+    put_free(worker, goroutine);
 }
 
 #if defined(__x86_64__)
@@ -237,7 +278,7 @@ void sched_go_then(struct thread *self, const bw__call *call, uintptr_t by, void
     goroutine->flow = (struct bw__flow){0};
     goroutine->saved_errno = 0;
     goroutine->running = false;
-    goroutine->id = (struct os_goroutine){os_goroutine_next(), os_goroutine(), by};
+    goroutine->id = (struct os_goroutine){next_number(self->worker), os_goroutine(), by};
     goroutine->function = (uintptr_t)call->function;
     sched_waited(goroutine);
     goroutine->leak_told = false;
@@ -245,7 +286,7 @@ void sched_go_then(struct thread *self, const bw__call *call, uintptr_t by, void
     goroutine->locks = 0;
     os_fiber_make(&goroutine->fiber, goroutine->stack);
     goroutine->live = true;
-    atomic_fetch_add_explicit(&goroutine_count, 1, memory_order_relaxed);
+    count(self->worker, 1);
     sched_ready(self, goroutine);
 }
 
@@ -373,7 +414,7 @@ static void end_if_running(struct goroutine *goroutine, void *argument) {
     struct thread *self = argument;
     if (goroutine->running && goroutine != self->goroutine) {
         goroutine->live = false;
-        atomic_fetch_sub(&goroutine_count, 1);
+        count(NULL, (uint32_t)-1);
     }
     if (goroutine->locked_to != self->worker)
         goroutine->locked_to = NULL;
@@ -381,6 +422,11 @@ static void end_if_running(struct goroutine *goroutine, void *argument) {
 static void forked(void) {
     struct thread *self = this_thread();
     stacks_each(end_if_running, self);
+    for (int i = 0, all = atomic_load(&worker_count); i < all; i++) {
+        struct worker *worker = atomic_load(&workers[i]);
+        if (worker && worker != self->worker)
+            count(NULL, atomic_load(&worker->made));
+    }
     workers_forked(self);
 }
 

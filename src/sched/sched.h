@@ -91,8 +91,8 @@ static inline void sched_stress(void) {
 
 /* --- stack.c --- */
 /* A goroutine with a stack, its record cleared but for that; NULL: out of memory. INSIDE. */
-struct goroutine *stack_new(void);
-void stack_free(struct goroutine *goroutine);
+struct goroutine *stacks_take(size_t most); /* one at least, by `next`; NULL: out of memory */
+void stacks_give(struct goroutine *list);
 void stacks_each(void (*visit)(struct goroutine *, void *), void *context); /* those in use; the world is stopped */
 
 /* --- timers.c: what is to be done at a time (os_now_ns) --- */

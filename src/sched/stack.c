@@ -5,7 +5,7 @@
  * records are at different places in their pages, since a cache would have places for few of them otherwise.
  *
  * A slot is COLD (it has no memory), or WARM: in use, or on a list of free ones, whose memory is kept for the next. What
- * is more than enough of those gives its memory back.
+ * is more than enough of those gives its memory back. Workers take and give many at once.
  */
 #include "sched.h"
 
@@ -88,40 +88,53 @@ static struct goroutine *from_cold(void) {
     return goroutine;
 }
 
-struct goroutine *stack_new(void) {
+struct goroutine *stacks_take(size_t most) {
+    struct goroutine *list = NULL;
     os_lock_acquire(&lock);
-    struct goroutine *goroutine = kept;
-    if (goroutine) {
+    for (; kept && most > 0; most--) {
+        struct goroutine *goroutine = kept;
         kept = goroutine->next;
         kept_count--;
-    } else {
-        goroutine = from_cold();
+        goroutine->next = list;
+        list = goroutine;
     }
+    if (list == NULL && (list = from_cold()) != NULL)
+        list->next = NULL;
     os_lock_release(&lock);
-    return goroutine;
+    return list;
 }
 
-void stack_free(struct goroutine *goroutine) {
+static void keep(struct goroutine *goroutine) {
+    goroutine->next = kept;
+    kept = goroutine;
+    kept_count++;
+}
+
+/* Giving memory back takes long: that is done without the lock. Until it is cold a slot is nobody's. */
+void stacks_give(struct goroutine *list) {
     os_lock_acquire(&lock);
-    if (kept_count < KEPT) {
-        goroutine->next = kept;
-        kept = goroutine;
-        kept_count++;
-    } else {
-        size_t number = goroutine->slot / SLOTS, slot = goroutine->slot % SLOTS;
-        struct chunk *chunk = &chunks[number];
-        if (os_release(chunk->base + slot * slot_bytes() + os_page_bytes(), STACK_BYTES)) {
-            chunk->warm[slot / 64] &= ~((uint64_t)1 << slot % 64);
-            chunk->cold_count++;
+    while (list && kept_count < KEPT) {
+        struct goroutine *next = list->next;
+        keep(list);
+        list = next;
+    }
+    os_lock_release(&lock);
+    for (struct goroutine *next; list; list = next) {
+        next = list->next;
+        size_t number = list->slot / SLOTS, slot = list->slot % SLOTS;
+        uintptr_t base = list->stack.lo;
+        bool released = os_release((void *)base, STACK_BYTES);
+        os_lock_acquire(&lock);
+        if (released) {
+            chunks[number].warm[slot / 64] &= ~((uint64_t)1 << slot % 64);
+            chunks[number].cold_count++;
             if (number < first_cold)
                 first_cold = number;
         } else {
-            goroutine->next = kept;
-            kept = goroutine;
-            kept_count++;
+            keep(list);
         }
+        os_lock_release(&lock);
     }
-    os_lock_release(&lock);
 }
 
 void stacks_each(void (*visit)(struct goroutine *, void *), void *context) {

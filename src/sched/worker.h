@@ -27,6 +27,8 @@ struct worker {
     uint32_t turns, in_a_row, random;
     struct goroutine *free;
     uint32_t free_count;
+    int next_number, numbers_left; /* for goroutines that it makes */
+    _Atomic uint32_t made;         /* goroutines here, less those that ended here */
     bool seeking, observes;
     struct goroutine *locked;         /* the one that runs on this thread only, and nothing else does */
     struct goroutine *_Atomic handed; /* it, with a token: by whoever found it in a queue */
