@@ -22,6 +22,7 @@ struct thread {
     struct cache *cache;
     _Atomic uint32_t state;      /* enum thread_state; written by the thread alone */
     _Atomic uint32_t stop_noted; /* the signal came while INSIDE */
+    _Atomic bool quick; /* its cache is made, it is not internal, and in none of the program's signal handlers */
     _Atomic uint32_t stopped_at; /* the stop at which it stopped, by its number */
     _Atomic bool gone;           /* the system knows no such thread: it ended without telling */
     int destructor_rounds;
@@ -61,6 +62,39 @@ extern __thread struct thread *thread_current __attribute__((tls_model("initial-
  * thread_leave. */
 struct thread *thread_enter(void);
 void thread_leave(struct thread *self);
+/* The same two, inline, for what is done very often. They find the thread anew, so that they may be in one function with
+ * what parks. */
+extern _Atomic uint32_t world_number; /* odd: stopping or stopped */
+extern _Atomic uint32_t fork_gate;    /* 1: nobody may become INSIDE; a fork is under way */
+static inline __attribute__((always_inline)) struct thread *thread_enter_quickly(void) {
+    struct thread *self = *BW__HERE(thread_current);
+    if (__builtin_expect(self == NULL || !atomic_load_explicit(&self->quick, memory_order_relaxed) ||
+                             atomic_load_explicit(&self->state, memory_order_relaxed) != THREAD_RUNNING ||
+                             (uintptr_t)__builtin_frame_address(0) - self->stack.lo < self->reserve,
+                         0))
+        return thread_enter();
+    atomic_store_explicit(&self->state, THREAD_INSIDE, memory_order_relaxed);
+    atomic_signal_fence(memory_order_seq_cst);
+    if (__builtin_expect(atomic_load_explicit(&fork_gate, memory_order_relaxed) != 0, 0)) {
+        thread_leave(self);
+        return thread_enter();
+    }
+    if (OS_THREAD_SANITIZER)
+        (void)atomic_load(&world_number); /* as in thread_enter */
+    return self;
+}
+static inline __attribute__((always_inline)) void thread_leave_quickly(struct thread *self) {
+    if (__builtin_expect(!atomic_load_explicit(&self->quick, memory_order_relaxed), 0)) {
+        thread_leave(self);
+        return;
+    }
+    atomic_store_explicit(&self->state, THREAD_RUNNING, memory_order_release);
+    atomic_signal_fence(memory_order_seq_cst);
+    if (__builtin_expect((atomic_load_explicit(&world_number, memory_order_relaxed) & 1) |
+                             atomic_load_explicit(&self->stop_noted, memory_order_relaxed),
+                         0))
+        thread_leave(self);
+}
 /* Which stack the thread is on. */
 static inline __attribute__((always_inline)) void thread_note_stack(struct thread *self, uintptr_t interrupted) {
     self->interrupted = interrupted;
@@ -101,8 +135,7 @@ bool thread_start_internal(struct thread *self, void (*body)(void *), void *argu
 /* --- stop.c --- */
 void world_stop(struct thread *self); /* the caller is INSIDE and holds the gc lock */
 void world_start(struct thread *self);
-extern _Atomic uint32_t world_number; /* odd: stopping or stopped */
-extern _Atomic bool world_short;      /* the stop that begins is expected to be over soon, and needs one processor */
+extern _Atomic bool world_short; /* the stop that begins is expected to be over soon, and needs one processor */
 /* `interrupted`: the stack pointer where the signal interrupted it, if it did, and `context` what the kernel saved. */
 void world_park(struct thread *self, os_place place, uintptr_t interrupted, const void *context, bool was_running);
 /* Calls `body` with the world stopped. The caller is INSIDE and holds no lock; `body` takes none either. */
@@ -113,7 +146,6 @@ void world_stop_install(void);
 enum cycle_reason { CYCLE_PACED, CYCLE_FORCED, CYCLE_MEMORY, CYCLE_LEAKS }; /* the last: forced, and finds leaks */
 void cycle_run(struct thread *self, enum cycle_reason reason);              /* the caller is INSIDE and holds no lock */
 void cycle_run_paced(struct thread *self);        /* the same, if it is still due and no other thread is about to */
-extern _Atomic uint32_t fork_gate;                /* 1: nobody may become INSIDE; a fork is under way */
 void cycle_shut_loader_gate(struct thread *self); /* before a fork; INSIDE */
 void cycle_open_loader_gate(void);                /* after it, in the parent and in the child */
 void gc_lock_acquire(struct thread *self);

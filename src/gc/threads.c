@@ -281,6 +281,13 @@ struct thread *thread_attach_internal(void) {
     return self;
 }
 
+static void handlers_left(struct thread *self) {
+    handler_frame = 0;
+    if (self)
+        atomic_store_explicit(&self->quick, self->cache != NULL, memory_order_relaxed);
+    bw__runs = self && self->cache ? self->cache->runs : empty_runs;
+}
+
 static BW__COLD void refuse_in_handler(void) {
     os_fatal("burrow: allocation in a signal handler: the interrupted code may be allocating; set a flag or write to a "
              "pipe there instead");
@@ -291,9 +298,7 @@ static void check_handler(struct thread *self) {
     uintptr_t lo, hi;
     if (os_on_alternate_stack(&lo, &hi) || (uintptr_t)__builtin_frame_address(0) < handler_frame)
         refuse_in_handler();
-    handler_frame = 0;
-    if (self && self->cache)
-        bw__runs = self->cache->runs;
+    handlers_left(self);
 }
 
 bool thread_may_recover(void) {
@@ -362,6 +367,7 @@ struct thread *thread_enter(void) {
         if (self->cache == NULL)
             os_fatal("runtime: out of memory: cannot make a thread's cache");
         bw__runs = self->cache->runs;
+        atomic_store_explicit(&self->quick, true, memory_order_relaxed);
     }
     return self;
 }
@@ -370,6 +376,7 @@ static void end_thread(struct thread *self) {
     bw__runs = empty_runs;
     struct cache *cache = self->cache;
     self->cache = NULL;
+    atomic_store_explicit(&self->quick, false, memory_order_relaxed);
     if (cache)
         cache_unmake(cache);
     if (self->stacks.alternate && !os_alternate_stack_unset(self->stacks.alternate))
@@ -580,6 +587,8 @@ static void hook_handler_begin(struct os_handler_state *state) {
     state->was_safe = self && !self->internal && atomic_load(&self->state) == THREAD_SAFE;
     handler_frame = (uintptr_t)state;
     bw__runs = empty_runs;
+    if (self)
+        atomic_store_explicit(&self->quick, false, memory_order_relaxed);
     if (state->was_safe) {
         state->place = self->place;
         state->alternate = self->alternate;
@@ -597,15 +606,15 @@ static void hook_handler_end(struct os_handler_state *state) {
     }
     bw__runs = state->runs;
     handler_frame = state->frame;
+    if (self && handler_frame == 0)
+        atomic_store_explicit(&self->quick, self->cache != NULL, memory_order_relaxed);
 }
 
 /* longjmp within a handler: it leaves it, as far as anybody can tell. */
 static void hook_jumped(void) {
     if (handler_frame == 0)
         return;
-    struct thread *self = thread_current;
-    handler_frame = 0;
-    bw__runs = self && self->cache ? self->cache->runs : empty_runs;
+    handlers_left(thread_current);
 }
 
 /* fork: at the gate nobody is INSIDE, so that the child's one thread finds every lock free and every structure whole.

@@ -88,7 +88,7 @@ void bw__chan_send(void *at, const void *value) {
     struct chan *chan = at;
     if (__builtin_expect(chan == NULL, 0))
         chan_wait_for_ever("chan send (nil chan)");
-    struct thread *self = thread_enter();
+    struct thread *self = thread_enter_quickly();
     os_lock_acquire(&chan->lock);
     if (__builtin_expect(chan->closed, 0)) {
         os_lock_release(&chan->lock);
@@ -101,7 +101,7 @@ void bw__chan_send(void *at, const void *value) {
         if (!waiter.done)
             chan_send_on_closed(self);
     }
-    thread_leave(self);
+    thread_leave_quickly(self);
 }
 
 static BW__COLD struct thread *wait_for_timer(struct thread *self, struct chan *chan) {
@@ -118,7 +118,7 @@ bool bw__chan_recv(void *at, void *value) {
     bool ok;
     if (__builtin_expect(chan == NULL, 0))
         chan_wait_for_ever("chan receive (nil chan)");
-    struct thread *self = thread_enter();
+    struct thread *self = thread_enter_quickly();
     os_lock_acquire(&chan->lock);
     if (__builtin_expect(chan->timer != NULL, 0))
         chan->timer->look(chan);
@@ -133,7 +133,7 @@ bool bw__chan_recv(void *at, void *value) {
         if (!ok)
             clear(chan, value);
     }
-    thread_leave(self);
+    thread_leave_quickly(self);
     return ok;
 }
 

@@ -212,7 +212,7 @@ void bw__select_run(bw__select *select) {
         work.waiters = bw_alloc(count * sizeof *work.waiters);
         work.turn = bw_alloc_noscan(count * sizeof *work.turn);
     }
-    struct thread *self = thread_enter();
+    struct thread *self = thread_enter_quickly();
     if (random == 0)
         random = (uint32_t)os_random();
     prepare(&work, &random);
@@ -225,5 +225,5 @@ void bw__select_run(bw__select *select) {
             self = wait(self, &work);
         }
     }
-    thread_leave(self);
+    thread_leave_quickly(self);
 }

@@ -6,13 +6,13 @@
 void bw__go(const bw__call *call) {
     if (call->function == NULL)
         os_fatal("go of nil func value");
-    struct thread *self = thread_enter();
+    struct thread *self = thread_enter_quickly();
     sched_go(self, call, (uintptr_t)__builtin_return_address(0));
-    thread_leave(self);
+    thread_leave_quickly(self);
 }
 
 void bw_yield(void) {
-    thread_leave(sched_let_others(thread_enter()));
+    thread_leave_quickly(sched_let_others(thread_enter_quickly()));
 }
 
 int bw_num_goroutine(void) {
