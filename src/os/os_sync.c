@@ -37,11 +37,13 @@ static bool barrier_of_all(void) {
 }
 
 void os_lock_acquire_slowly(os_lock *lock) {
-    /* Being woken takes longer than any of the library's short critical sections. */
-    for (int spins = 0; spins < 2000; spins++) {
+    /* Being woken takes longer than any of the library's short critical sections. Whoever looks often takes the lock's
+     * cache line from the one who is busy under it: so it looks less and less often. */
+    for (int spins = 0, pause = 16; spins < 3000; spins += pause, pause = pause < 512 ? pause * 2 : pause) {
+        for (int i = 0; i < pause; i++)
+            os_cpu_relax();
         if (atomic_load_explicit(&lock->held, memory_order_relaxed) == 0 && os_lock_try(lock))
             return;
-        os_cpu_relax();
     }
     int saved = errno;
     atomic_fetch_add(&lock->sleepers, 1);
