@@ -141,8 +141,9 @@ BW__END
          bw__select_round(&bw__selected);)
 #define bw_on_recv(c, v) BW__ON_RECV(BW__UNIQUE(once), c, v)
 #define BW__ON_RECV(once_, c, v)                                                                                       \
-    if (bw__selected.phase == 0 ? (bw__select_add(&bw__selected, (void *)(c), false, NULL, sizeof((*(c))[0])), false)  \
-                                : bw__selected.at++ == bw__selected.chosen)                                            \
+    if (bw__selected.phase == 0                                                                                        \
+            ? (bw__select_case_of(&bw__selected, (void *)(c), false, NULL, sizeof((*(c))[0])), false)                  \
+            : bw__selected.at++ == bw__selected.chosen)                                                                \
         for (BW__CHAN_ELEMENT(c) v __attribute__((unused)) = *(BW__CHAN_ELEMENT(c) *)bw__selected.value, *once_ = &v;  \
              once_; once_ = NULL)
 #define bw_on_recv_ok(c, v, ok) BW__ON_RECV_OK(BW__UNIQUE(once), BW__UNIQUE(of), c, v, ok)
@@ -153,7 +154,7 @@ BW__END
     if (bw__selected.phase == 0 ? ({                                                                                   \
             __typeof__(c) chan_ = (c);                                                                                 \
             BW__CHAN_ELEMENT(c) value_ = (v);                                                                          \
-            bw__select_add(&bw__selected, (void *)chan_, true, &value_, sizeof value_);                                \
+            bw__select_case_of(&bw__selected, (void *)chan_, true, &value_, sizeof value_);                            \
             false;                                                                                                     \
         })                                                                                                             \
                                 : bw__selected.at++ == bw__selected.chosen)                                            \
@@ -171,6 +172,22 @@ static inline bw__select *bw__select_begin(bw__select *select) {
     select->value = NULL;
     select->cases = select->few;
     return select;
+}
+static inline __attribute__((always_inline)) void bw__select_case_of(bw__select *select, void *chan, bool sends,
+                                                                     const void *value, size_t bytes) {
+    size_t rounded = sends ? (bytes + 15) & ~(size_t)15 : 0;
+    if (BW__UNLIKELY(select->count >= select->capacity || rounded > sizeof select->storage - select->used)) {
+        bw__select_add(select, chan, sends, value, bytes);
+        return;
+    }
+    bw__select_case *added = &select->cases[select->count++];
+    added->chan = chan;
+    added->bytes = bytes;
+    added->sends = sends;
+    if (sends) {
+        added->value = __builtin_memcpy(select->storage + select->used, value, bytes);
+        select->used += rounded;
+    }
 }
 static inline bool bw__select_round(bw__select *select) {
     if (++select->phase == 1)
