@@ -284,6 +284,7 @@ struct gc_scheduler_hooks {
     void (*leaks_told)(struct thread *self);               /* prints what is new; INSIDE, no lock held */
     void (*forked)(void);                                  /* in the child: the thread that forked is alone */
     void (*processors_changed)(struct thread *self);       /* knobs.processors */
+    void (*give_back)(void);                               /* memory that is not in use, to the system; INSIDE */
     void (*blocking_begins)(struct thread *self);          /* bw_blocking; INSIDE */
     struct thread *(*blocking_ended)(struct thread *self); /* INSIDE; it may have to wait, and be another thread then */
 };

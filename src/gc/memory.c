@@ -215,6 +215,8 @@ void bw_free_os_memory(void) {
     heap_free_empty();
     pages_release(0);
     heap_release_within_spans();
+    if (&gc_scheduler_hooks)
+        gc_scheduler_hooks.give_back();
     thread_leave(self);
 }
 

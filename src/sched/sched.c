@@ -439,6 +439,7 @@ const struct gc_scheduler_hooks gc_scheduler_hooks = {
     .leaks_told = leaks_told,
     .forked = forked,
     .processors_changed = sched_processors_changed,
+    .give_back = stacks_give_back,
     .blocking_begins = blocking_begins,
     .blocking_ended = blocking_ended,
 };

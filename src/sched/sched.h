@@ -93,6 +93,9 @@ static inline void sched_stress(void) {
 /* A goroutine with a stack, its record cleared but for that; NULL: out of memory. INSIDE. */
 struct goroutine *stacks_take(size_t most); /* one at least, by `next`; NULL: out of memory */
 void stacks_give(struct goroutine *list);
+bool stacks_tend(
+    int64_t now);            /* gives memory back that is not needed; true: there may be more, later. The observer's. */
+void stacks_give_back(void); /* all that is not in use */
 void stacks_each(void (*visit)(struct goroutine *, void *), void *context); /* those in use; the world is stopped */
 
 /* --- timers.c: what is to be done at a time (os_now_ns) --- */

@@ -5,7 +5,8 @@
  * records are at different places in their pages, since a cache would have places for few of them otherwise.
  *
  * A slot is COLD (it has no memory), or WARM: in use, or on a list of free ones, whose memory is kept for the next. What
- * is more than enough of those gives its memory back. Workers take and give many at once.
+ * nobody has wanted for a second, but for KEPT of them, gives its memory back, since a page costs several times as much
+ * as a goroutine, to give back and to get anew. Workers take and give many at once.
  */
 #include "sched.h"
 
@@ -14,7 +15,9 @@
 #define SLOTS 1024
 #define COLOURS 32
 #define COLOUR_BYTES 64
-#define KEPT 1024 /* free warm ones, but for those that workers have */
+#define KEPT 1024 /* free warm ones that are never more than enough; what workers have is not counted */
+#define PART 1024 /* whose memory is given back at once */
+#define LOOK_EVERY_NS 1000000000
 
 struct chunk {
     char *base;
@@ -26,8 +29,8 @@ static os_lock lock;
 static struct chunk *chunks;
 static size_t chunk_count, chunk_capacity;
 static struct goroutine *kept;
-static size_t kept_count;
-static size_t first_cold; /* no chunk before has any */
+static size_t kept_count, kept_least; /* the least since the last look */
+static size_t first_cold;             /* no chunk before has any */
 
 static size_t slot_bytes(void) {
     return STACK_BYTES + os_page_bytes();
@@ -98,32 +101,42 @@ struct goroutine *stacks_take(size_t most) {
         goroutine->next = list;
         list = goroutine;
     }
+    if (kept_count < kept_least)
+        kept_least = kept_count;
     if (list == NULL && (list = from_cold()) != NULL)
         list->next = NULL;
     os_lock_release(&lock);
     return list;
 }
 
-static void keep(struct goroutine *goroutine) {
-    goroutine->next = kept;
-    kept = goroutine;
-    kept_count++;
+void stacks_give(struct goroutine *list) {
+    struct goroutine *last = list;
+    size_t count = 1;
+    for (; last->next; last = last->next)
+        count++;
+    os_lock_acquire(&lock);
+    last->next = kept;
+    kept = list;
+    kept_count += count;
+    os_lock_release(&lock);
 }
 
-/* Giving memory back takes long: that is done without the lock. Until it is cold a slot is nobody's. */
-void stacks_give(struct goroutine *list) {
+/* Gives the memory of so many kept slots back. That takes long, and is done without the lock: until it is cold a slot is
+ * nobody's. */
+static void give_back(size_t count) {
+    struct goroutine *list = NULL, *next;
     os_lock_acquire(&lock);
-    while (list && kept_count < KEPT) {
-        struct goroutine *next = list->next;
-        keep(list);
-        list = next;
+    for (; kept && count > 0; count--, kept_count--) {
+        next = kept->next;
+        kept->next = list;
+        list = kept;
+        kept = next;
     }
     os_lock_release(&lock);
-    for (struct goroutine *next; list; list = next) {
+    for (; list; list = next) {
         next = list->next;
         size_t number = list->slot / SLOTS, slot = list->slot % SLOTS;
-        uintptr_t base = list->stack.lo;
-        bool released = os_release((void *)base, STACK_BYTES);
+        bool released = os_release((void *)list->stack.lo, STACK_BYTES);
         os_lock_acquire(&lock);
         if (released) {
             chunks[number].warm[slot / 64] &= ~((uint64_t)1 << slot % 64);
@@ -131,10 +144,37 @@ void stacks_give(struct goroutine *list) {
             if (number < first_cold)
                 first_cold = number;
         } else {
-            keep(list);
+            list->next = kept;
+            kept = list;
+            kept_count++;
         }
         os_lock_release(&lock);
     }
+}
+
+bool stacks_tend(int64_t now) {
+    static int64_t looked;
+    static size_t excess; /* slots that nobody has wanted between the last two looks */
+    size_t count = __atomic_load_n(&kept_count, __ATOMIC_RELAXED);
+    if (count <= KEPT) {
+        excess = 0;
+        return false;
+    }
+    if (now - looked > LOOK_EVERY_NS) {
+        os_lock_acquire(&lock);
+        excess = looked && kept_least > KEPT ? kept_least - KEPT : 0;
+        kept_least = kept_count;
+        os_lock_release(&lock);
+        looked = now;
+    }
+    size_t part = excess < PART ? excess : PART;
+    excess -= part;
+    give_back(part);
+    return true;
+}
+
+void stacks_give_back(void) {
+    give_back(SIZE_MAX);
 }
 
 void stacks_each(void (*visit)(struct goroutine *, void *), void *context) {

@@ -29,6 +29,7 @@
 #define OBSERVE_POLL_NS 200000 /* while descriptors are waited for and nobody polls */
 #define QUIET_NS 10000000      /* no token in use for so long: the observer goes to sleep */
 #define STUCK_NS 10000000
+#define SOON_NS 200000 /* until then the worker most likely looks itself, or says that it does not */
 
 struct worker *_Atomic workers[MOST_WORKERS];
 _Atomic int worker_count;
@@ -67,12 +68,6 @@ bool token_take(struct worker *worker) {
     } while (!atomic_compare_exchange_weak(&running, &now, now + 1));
     atomic_store(&worker->token, 1);
     return true;
-}
-
-void token_leave(struct worker *worker) {
-    sched_stress();
-    if (atomic_exchange(&worker->token, 0) == 1)
-        atomic_fetch_sub(&running, 1);
 }
 
 void sched_processors_changed(struct thread *self) {
@@ -145,6 +140,18 @@ static void look_again_at(struct sleeper *sleeper, int64_t when) {
     uint32_t asleep = ASLEEP;
     if (worker && atomic_compare_exchange_strong(&worker->woken, &asleep, LOOK_AGAIN))
         interrupt(worker);
+}
+
+void token_leave(struct worker *worker) {
+    sched_stress();
+    if (atomic_exchange(&worker->token, 0) != 1)
+        return;
+    atomic_fetch_sub(&running, 1);
+    int64_t next = timers_next(&worker->timers);
+    if (next != INT64_MAX) { /* it has not told anybody of those that are due very soon */
+        look_again_at(&poller, next);
+        look_again_at(&observer, next);
+    }
 }
 
 static void worker_body(void *argument);
@@ -417,6 +424,7 @@ static struct goroutine *observe(struct thread *self, struct worker *worker) {
     if (from && can_run() && token_take(worker))
         return atomic_exchange(&from->run_next, NULL);
     take_from_stuck(os_now_ns());
+    stacks_tend((int64_t)os_now_ns());
     if (!can_run()) {
         run_all_due(self);
         share_out(self, worker, poll_now(self));
@@ -447,7 +455,7 @@ static void roles_take(struct worker *worker, struct nap *nap) {
 static void observer_pause(struct worker *worker, struct nap *nap) {
     if (atomic_load(&running) > 0) {
         nap->quiet = 0;
-    } else if ((nap->quiet += nap->pause) >= QUIET_NS) {
+    } else if ((nap->quiet += nap->pause) >= QUIET_NS && !stacks_tend((int64_t)os_now_ns())) {
         worker->observes = false;
         nap->quiet = 0;
         atomic_store(&observing, 0); /* the loop looks at `running` after this */
@@ -643,9 +651,12 @@ struct timers *sched_timers(struct thread *self) {
 /* A worker sees its own timers between goroutines. For those of others somebody must be there: the poller; a worker that
  * runs, or the observer; or else one is woken, and becomes the poller. */
 void sched_timer_added(struct thread *self, int64_t when) {
+    bool own = self->worker && !token_lost(self->worker);
+    if (own && when - (int64_t)os_now_ns() < SOON_NS)
+        return;
     atomic_thread_fence(memory_order_seq_cst);
     look_again_at(&poller, when);
-    if (self->worker && !token_lost(self->worker))
+    if (own)
         return;
     look_again_at(&observer, when);
     if (atomic_load(&running) == 0 && atomic_load(&polling) == 0)

@@ -277,6 +277,48 @@ static void test_detach(void **state) {
     }
 }
 
+// The memory of many stacks goes back to the system: after a while, or when asked.
+static long resident_pages(void) {
+    long total = 0, pages = 0;
+    FILE *file = fopen("/proc/self/statm", "r");
+    CHECK(file && fscanf(file, "%ld %ld", &total, &pages) == 2);
+    fclose(file);
+    return pages;
+}
+static void waits_for(bw_chan(int) start, bw_chan(int) done) {
+    bw_recv(start);
+    bw_send(done, 1);
+}
+static void many_at_once(int count) {
+    bw_chan(int) start = bw_make_chan(int, 0), done = bw_make_chan(int, 0);
+    for (int i = 0; i < count; i++)
+        bw_go(waits_for, start, done);
+    bw_close(start);
+    for (int i = 0; i < count; i++)
+        CHECK(bw_recv(done) == 1);
+    while (bw_num_goroutine() > 1) // they have sent, and are about to return
+        usleep(1000);
+}
+static void test_stacks_given_back(void **state) {
+    (void)state;
+    enum { MANY = 30000, KEPT = 2000, SLACK = 1500 };
+    if (UNDER_SANITIZER || under_valgrind())
+        return;
+    many_at_once(KEPT);
+    bw_free_os_memory();
+    long before = resident_pages(), after = 0;
+    many_at_once(MANY);
+    CHECK(resident_pages() > before + MANY / 2); /* what is not needed at the moment is kept */
+    bw_free_os_memory();
+    after = resident_pages();
+    CHECK(after < before + SLACK, "%ld pages before, %ld after", before, after);
+    many_at_once(MANY);
+    for (int i = 0; i < 600 && (after = resident_pages()) >= before + KEPT + SLACK; i++)
+        usleep(50000);
+    CHECK(after < before + KEPT + SLACK, "%ld pages before, %ld after", before, after);
+    many_at_once(KEPT);
+}
+
 // fork with goroutines that belong to threads, and some in long calls: the child has those that ran on no thread.
 static void test_fork(void **state) {
     (void)state;
@@ -343,8 +385,8 @@ int main(void) {
         cmocka_unit_test(test_blocking),      cmocka_unit_test(test_long_calls),
         cmocka_unit_test(test_blocking_once), cmocka_unit_test(test_changed_processors),
         cmocka_unit_test(test_locked),        cmocka_unit_test(test_ends_locked),
-        cmocka_unit_test(test_detach),        cmocka_unit_test(test_fork),
-        cmocka_unit_test(test_quiet),
+        cmocka_unit_test(test_detach),        cmocka_unit_test(test_stacks_given_back),
+        cmocka_unit_test(test_fork),          cmocka_unit_test(test_quiet),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
