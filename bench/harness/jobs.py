@@ -7,6 +7,8 @@ place in the table.
 import re
 from dataclasses import dataclass, field
 
+from .peers import BUILD
+
 MIB = 1 << 20
 
 C_PEERS = ["burrow", "mimalloc", "boehm", "jemalloc", "glibc"]
@@ -28,6 +30,8 @@ METRICS = {
     "collection": ("ms", LOWER),
     "wake": ("ns", LOWER),
     "rate": ("Mop/s", HIGHER),
+    "requests": ("1/s", HIGHER),
+    "p99": ("ms", LOWER),
     "objects": ("Mobj/s", HIGHER),
     "bytes": ("MiB/s", HIGHER),
     "pause_total": ("ms", LOWER),
@@ -628,6 +632,45 @@ def crossref():
     )
 
 
+def cache(procs):
+    requests = 200_000
+
+    def arguments(peer, number_of_procs, repetitions):
+        server = {
+            "burrow": [str(BUILD / "bin" / "cache"), "--port", "PORT"],
+            "redis": ["redis-server", "--port", "PORT", "--save", "", "--appendonly", "no"],
+        }
+        return [str(requests), *server[peer]]
+
+    def figures(text, usage):
+        values = {}
+        for row in ("set", "get"):
+            match = find(rf"^R {row} rps ([\d.]+) p99_ms ([\d.]+)", text)
+            values[on(procs, f"cache-{row}")] = {"requests": float(match.group(1)), "p99": float(match.group(2))}
+        values[on(procs, "cache-server")] = {"cpu": number(r"^R server cpu_s ([\d.]+)", text)}
+        return values
+
+    rows = {
+        "set": f"{requests} times SET by redis-benchmark, 50 connections without pipelining",
+        "get": f"{requests} times GET by redis-benchmark, 50 connections without pipelining",
+        "server": "what the server took of the processors for both",
+    }
+    return Job(
+        name=on(procs, "cache"),
+        program="cache",
+        workloads=[
+            Workload(on(procs, f"cache-{row}"), "cache", f"{words}; {plural(procs)} for server and clients")
+            for row, words in rows.items()
+        ],
+        arguments=arguments,
+        figures=figures,
+        check=lambda text: {},
+        peers=["burrow", "redis"],
+        rounds=5,
+        procs=procs,
+    )
+
+
 # ---- start-up --------------------------------------------------------------------------------------------------------
 
 
@@ -662,5 +705,6 @@ def all_jobs(procs):
     for processors in range(1, min(procs, 2) + 1):
         jobs += goroutines(processors)
     jobs.append(crossref())
+    jobs += [cache(processors) for processors in range(1, min(procs, 2) + 1)]
     jobs += [startup(False), startup(True)]
     return jobs

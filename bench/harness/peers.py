@@ -165,6 +165,11 @@ class Burrow(CPeer):
             if not target.exists():
                 raise Unavailable(f"{target.name} is not built (make)")
             return target
+        if name == "cache":
+            self.require()
+            if not (BUILD / "bin" / "cache").exists():
+                raise Unavailable("cache is not built (make)")
+            return cache_driver()
         return super().program(name)
 
     def version(self):
@@ -177,6 +182,28 @@ class Burrow(CPeer):
             words += f", commit {commit.stdout.strip()}"
             words += " and changes to it" if changed.stdout.strip() else ""
         return words
+
+
+def cache_driver():
+    """The script that starts a server, which its arguments name, and asks it."""
+    if shutil.which("redis-benchmark") is None:
+        raise Unavailable("no redis-benchmark (scripts/deps.sh check)")
+    return BENCH / "workloads" / "cache.sh"
+
+
+class Redis(Peer):
+    """The server that examples/cache is measured beside."""
+
+    def require(self):
+        if shutil.which("redis-server") is None:
+            raise Unavailable("redis-server is not installed (scripts/peers.sh redis)")
+
+    def version(self):
+        return f"{package_version('redis-server')} (Debian's redis-server)"
+
+    def program(self, name):
+        self.require()
+        return cache_driver()
 
 
 class GLib(CPeer):
@@ -248,6 +275,7 @@ PEERS = {
         CPeer("jemalloc", "jemalloc", "libjemalloc-dev", "jemalloc/jemalloc.h", ["-Wl,--no-as-needed", "-ljemalloc"]),
         CPeer("glibc", "glibc", "libc6", None),
         GLib(),
+        Redis("redis", "redis-server"),
     ]
 }
 

@@ -31,6 +31,7 @@ GROUPS = {
     "sync": "Mutexes and their like",
     "timers": "Timers",
     "crossref": "crossref",
+    "cache": "A cache server beside redis-server",
     "startup": "Start-up",
 }
 
@@ -252,6 +253,17 @@ TARGETS = [
         for procs in (1, 2)
     ),
     *on_each("a collection with a million goroutines that wait", 1.0, ["parked-1M"], metric="collection"),
+    Target(
+        "cache server, two processors: requests a second, as a ratio to redis-server's",
+        1.0,
+        worst([(row, ratio(on(2, f"cache-{row}"), "requests", "redis")) for row in ("set", "get")], min),
+        at_least=True,
+    ),
+    Target(
+        "cache server, two processors: p99, as a ratio to redis-server's",
+        1.0,
+        worst([(row, ratio(on(2, f"cache-{row}"), "p99", "redis")) for row in ("set", "get")], max),
+    ),
 ]
 
 
