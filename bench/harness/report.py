@@ -243,6 +243,8 @@ TARGETS = [
     *on_each("ring", 0.5, ["ring"]),
     *on_each("mutex", 0.8, ["sync-mutex", "sync-mutex-2", "sync-mutex-4", "sync-mutex-64"]),
     *on_each("wait group", 0.8, ["sync-waitgroup"]),
+    *on_each("pool", 0.8, ["sync-pool"]),
+    *on_each("concurrent map", 0.8, ["sync-map-load", "sync-map-store"]),
     *(
         Target(
             f"a goroutine that waits, a million of them, {plural(procs)}: resident memory",
