@@ -319,8 +319,8 @@ static void test_while_running(void **state) {
             const char *last = one->count ? one->functions[one->count - 1] : "";
             bool goes_on = strcmp(last, "goes") == 0 || strcmp(last, "thread_goes") == 0;
             // Alone: it begins.
-            CHECK(!goes_on || dumped_has(one, "work_on") || one->count == 1, "%d %s %s", one->count,
-                  one->functions[0], one->state);
+            CHECK(!goes_on || dumped_has(one, "work_on") || one->count == 1, "%d %s %s", one->count, one->functions[0],
+                  one->state);
             going += goes_on;
         }
         if (going != 7)
