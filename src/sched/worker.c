@@ -557,8 +557,9 @@ static void hand_over(struct worker *worker) {
     struct goroutine *goroutine = worker->stashed;
     struct worker *to = goroutine->locked_to;
     worker->stashed = NULL;
-    if (atomic_exchange(&worker->token, 0) == 1)
-        atomic_store(&to->token, 1);
+    /* The goroutine may have been ready before its worker has come to leave its own token. */
+    if (atomic_exchange(&worker->token, 0) == 1 && atomic_exchange(&to->token, 1) == 1)
+        atomic_fetch_sub(&running, 1);
     atomic_store(&to->handed, goroutine);
     /* Not by `wake`: it may have found that by itself and be elsewhere, on the idle list, where that would be believed. */
     uint32_t asleep = ASLEEP;
@@ -567,12 +568,16 @@ static void hand_over(struct worker *worker) {
 }
 
 static struct goroutine *wait_for_locked(struct thread *self, struct worker *worker) {
-    struct goroutine *goroutine;
-    worker_steps_aside(self, worker);
+    struct goroutine *goroutine = atomic_exchange(&worker->handed, NULL);
+    if (goroutine == NULL)
+        worker_steps_aside(self, worker);
     for (;;) {
         atomic_store(&worker->woken, ASLEEP);
-        if ((goroutine = atomic_exchange(&worker->handed, NULL)) != NULL)
+        if (goroutine || (goroutine = atomic_exchange(&worker->handed, NULL)) != NULL) {
+            if (token_lost(worker))
+                token_take(worker); /* if there is none it runs all the same, this once */
             return goroutine;
+        }
         thread_safe_begin(self);
         os_wait(&worker->woken, ASLEEP, -1);
         thread_safe_end(self);
