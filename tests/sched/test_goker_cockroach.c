@@ -70,6 +70,59 @@ static void cockroach1055(void) {
     bw_recv(done);
 }
 
+// 1462: who receives events is stopped while the other sends one, and is waited for.
+struct stopper1462 {
+    signal_chan stopper, stopped, events;
+    bw_waitgroup stop;
+    bw_mutex mutex;
+    bw_cond drain;
+    bool draining;
+    int tasks;
+};
+static void send_events1462(struct stopper1462 *s) {
+    for (bool more = true; more;)
+        bw_select {
+            bw_on_recv(s->stopper, v) more = false;
+            bw_default {
+                yield_by_chance();
+                bw_send(s->events, true);
+            }
+        }
+    bw_waitgroup_done(&s->stop);
+}
+static void process1462(struct stopper1462 *s) {
+    for (bool more = true; more;)
+        bw_select {
+            bw_on_recv_ok(s->events, v, ok) {
+                bw_yield();
+                more = ok;
+            }
+            bw_on_recv(s->stopper, v) more = false;
+        }
+    bw_waitgroup_done(&s->stop);
+}
+static void cockroach1462(void) {
+    struct stopper1462 *s = bw_new(struct stopper1462);
+    s->drain.mutex = &s->mutex;
+    s->stopper = new_signal();
+    s->stopped = new_signal();
+    s->events = new_signal();
+    bw_waitgroup_add(&s->stop, 2);
+    bw_go(send_events1462, s);
+    bw_go(process1462, s);
+    for (int i = 0; i < 6; i++)
+        yield_by_chance();
+    bw_mutex_lock(&s->mutex);
+    bw_yield();
+    s->draining = true;
+    while (s->tasks > 0)
+        bw_cond_wait(&s->drain);
+    bw_mutex_unlock(&s->mutex);
+    bw_close(s->stopper);
+    bw_waitgroup_wait(&s->stop);
+    bw_close(s->stopped);
+}
+
 // 2448: one sends an event to the other, whose callback sends to the first, which sends the next event.
 struct raft2448 {
     signal_chan done, events, callbacks;
@@ -385,23 +438,15 @@ static void cockroach35931(void) {
 static void test_kernels(void **state) {
     (void)state;
     static const struct kernel kernels[] = {
-        KERNEL(cockroach584, LEAKS(1)),
-        KERNEL(cockroach1055, LEAKS(0) | LEAKS_FROM(3, 4)),
-        KERNEL(cockroach2448, LEAKS_OR_NOT(2)),
-        KERNEL(cockroach3710, LEAKS_OR_NOT(2)),
-        KERNEL(cockroach6181, LEAKS(0) | LEAKS_FROM(3, 4)),
-        KERNEL(cockroach7504, LEAKS_OR_NOT(2)),
-        KERNEL(cockroach9935, LEAKS_OR_NOT(1)),
-        KERNEL(cockroach10214, LEAKS_OR_NOT(2)),
-        KERNEL(cockroach10790, LEAKS_FROM(0, 2)),
-        KERNEL(cockroach13197, LEAKS(1)),
-        KERNEL(cockroach13755, LEAKS(1)),
-        KERNEL(cockroach16167, LEAKS_OR_NOT(2)),
-        KERNEL(cockroach18101, LEAKS(1)),
-        KERNEL(cockroach24808, LEAKS(1)),
-        KERNEL(cockroach25456, LEAKS(1)),
-        KERNEL(cockroach35073, LEAKS(2)),
-        KERNEL(cockroach35931, LEAKS(1)),
+        KERNEL(cockroach584, LEAKS(1)),          KERNEL(cockroach1055, LEAKS(0) | LEAKS_FROM(3, 4)),
+        KERNEL(cockroach1462, LEAKS_OR_NOT(2)),  KERNEL(cockroach2448, LEAKS_OR_NOT(2)),
+        KERNEL(cockroach3710, LEAKS_OR_NOT(2)),  KERNEL(cockroach6181, LEAKS(0) | LEAKS_FROM(3, 4)),
+        KERNEL(cockroach7504, LEAKS_OR_NOT(2)),  KERNEL(cockroach9935, LEAKS_OR_NOT(1)),
+        KERNEL(cockroach10214, LEAKS_OR_NOT(2)), KERNEL(cockroach10790, LEAKS_FROM(0, 2)),
+        KERNEL(cockroach13197, LEAKS(1)),        KERNEL(cockroach13755, LEAKS(1)),
+        KERNEL(cockroach16167, LEAKS_OR_NOT(2)), KERNEL(cockroach18101, LEAKS(1)),
+        KERNEL(cockroach24808, LEAKS(1)),        KERNEL(cockroach25456, LEAKS(1)),
+        KERNEL(cockroach35073, LEAKS(2)),        KERNEL(cockroach35931, LEAKS(1)),
     };
     run_kernels(kernels, COUNT_OF(kernels));
 }

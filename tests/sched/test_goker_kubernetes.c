@@ -1,4 +1,4 @@
-// GoKer's kernels from Kubernetes: see goker.h.
+// GoKer's kernels from Kubernetes and Hugo: see goker.h.
 // timeout: 300
 #include "goker.h"
 
@@ -72,6 +72,69 @@ static void kubernetes10182(void) {
     bw_go(sync10182, statuses);
     bw_go(set10182, statuses);
     bw_go(set10182, statuses);
+}
+
+// 11298: who is to be woken at the end may not have begun to wait.
+struct notifier11298 {
+    bw_mutex mutex;
+    bw_cond cond;
+};
+static void wait11298(struct notifier11298 *notifier, signal_chan done) {
+    bw_cond_wait(&notifier->cond);
+    bw_close(done);
+}
+static void serve11298(struct notifier11298 *notifier, signal_chan abort_chan) {
+    bw_mutex_lock(&notifier->mutex);
+    for (bool more = true; more;) {
+        bw_select {
+            bw_on_recv(abort_chan, v) more = false;
+            bw_default {}
+        }
+        if (!more)
+            break;
+        signal_chan done = new_signal();
+        bw_go(wait11298, notifier, done);
+        bw_select {
+            bw_on_recv(abort_chan, v) {
+                bw_cond_signal(&notifier->cond);
+                bw_recv(done);
+                more = false;
+            }
+            bw_on_recv(done, v) {}
+        }
+    }
+    bw_mutex_unlock(&notifier->mutex);
+}
+static void signal11298(struct notifier11298 *notifier, signal_chan abort_chan, signal_chan finished) {
+    for (bool more = true; more;)
+        bw_select {
+            bw_on_recv(abort_chan, v) more = false;
+            bw_default {
+                bw_mutex_lock(&notifier->mutex);
+                bw_cond_signal(&notifier->cond);
+                bw_mutex_unlock(&notifier->mutex);
+                bw_yield();
+            }
+        }
+    bw_close(finished);
+}
+static void notify11298(signal_chan abort_chan, signal_chan notified) {
+    struct notifier11298 *notifier = bw_new(struct notifier11298);
+    notifier->cond.mutex = &notifier->mutex;
+    signal_chan finished = new_signal();
+    bw_go(signal11298, notifier, abort_chan, finished);
+    serve11298(notifier, finished);
+    bw_close(notified);
+}
+static void close11298(signal_chan done) {
+    bw_sleep(300);
+    bw_close(done);
+}
+static void kubernetes11298(void) {
+    signal_chan done = new_signal(), notified = new_signal();
+    bw_go(notify11298, done, notified);
+    bw_go(close11298, done);
+    bw_recv(notified);
 }
 
 // 13135: two locks in two orders: of the one who caches, and of the cache that tells him.
@@ -238,6 +301,42 @@ static void kubernetes38669(void) {
     stop38669(watcher);
 }
 
+// 58107: workers wait for work with a read lock held, which who wants to write waits for, and they for him.
+struct quota58107 {
+    bw_rwmutex mutex;
+    struct {
+        bw_mutex mutex;
+        bw_cond cond;
+    } queues[2];
+};
+static void work58107(struct quota58107 *quota, int queue) {
+    bw_rwmutex_rlock(&quota->mutex);
+    bw_mutex_lock(&quota->queues[queue].mutex);
+    bw_cond_wait(&quota->queues[queue].cond);
+    bw_mutex_unlock(&quota->queues[queue].mutex);
+    bw_rwmutex_runlock(&quota->mutex);
+}
+static void sync58107(struct quota58107 *quota) {
+    for (int i = 0; i < 100; i++) {
+        bw_rwmutex_lock(&quota->mutex);
+        bw_yield();
+        bw_rwmutex_unlock(&quota->mutex);
+    }
+}
+static void kubernetes58107(void) {
+    struct quota58107 *quota = bw_new(struct quota58107);
+    for (int i = 0; i < 2; i++) {
+        quota->queues[i].cond.mutex = &quota->queues[i].mutex;
+        bw_go(work58107, quota, i);
+    }
+    bw_go(sync58107, quota);
+    for (int i = 0; i < 5; i++) {
+        bw_cond_signal(&quota->queues[0].cond);
+        bw_cond_signal(&quota->queues[1].cond);
+        yield_by_chance();
+    }
+}
+
 // 62464: a reader reads again, and a writer came between.
 static void reconcile62464(bw_rwmutex *mutex) {
     bw_rwmutex_rlock(mutex);
@@ -291,19 +390,101 @@ static void kubernetes70277(void) {
     bw_close(stop);
 }
 
+// --- Hugo ---
+
+// 3251: who holds an address's lock needs the one of all locks to release it, and who has that waits for the address's.
+struct locks3251 {
+    bw_rwmutex all;
+    bw_mutex address;
+};
+static void get3251(struct locks3251 *locks, bw_waitgroup *group) {
+    for (int i = 0; i < 20; i++) {
+        bw_rwmutex_lock(&locks->all);
+        bw_mutex_lock(&locks->address);
+        bw_yield();
+        bw_rwmutex_unlock(&locks->all);
+        yield_by_chance();
+        bw_rwmutex_rlock(&locks->all);
+        bw_mutex_unlock(&locks->address);
+        bw_rwmutex_runlock(&locks->all);
+        bw_sleep(300);
+    }
+    bw_waitgroup_done(group);
+}
+static void hugo3251(void) {
+    struct locks3251 *locks = bw_new(struct locks3251);
+    for (int round = 0; round < 2; round++) {
+        bw_waitgroup *group = bw_new(bw_waitgroup);
+        for (int i = 0; i < 10; i++) {
+            bw_waitgroup_add(group, 1);
+            bw_go(get3251, locks, group);
+        }
+        bw_waitgroup_wait(group);
+    }
+}
+
+// 5379: rendering a page within a time, with its lock, and in that the page's plain text, which takes the lock, too.
+struct page5379 {
+    bw_once content, plain;
+    bw_mutex mutex;
+};
+static void count_words5379(struct page5379 *page);
+static void render5379(struct page5379 *page, signal_chan rendered) {
+    bw_mutex_lock(&page->mutex);
+    count_words5379(page);
+    bw_send(rendered, true);
+    bw_mutex_unlock(&page->mutex);
+}
+static void content5379(struct page5379 *page) {
+    bw_cancel_func cancel;
+    bw_context context = bw_with_timeout(bw_background(), 1000000, &cancel);
+    signal_chan rendered = bw_make_chan(bool, 1);
+    bw_go(render5379, page, rendered);
+    bw_select {
+        bw_on_recv(bw_context_done(context), v) {}
+        bw_on_recv(rendered, v) {}
+    }
+    bw_cancel(cancel);
+}
+static void plain5379(struct page5379 *page) {
+    bw_mutex_lock(&page->mutex);
+    bw_mutex_unlock(&page->mutex);
+}
+static void count_words5379(struct page5379 *page) {
+    bw_once_do(&page->content, content5379, page);
+    bw_once_do(&page->plain, plain5379, page);
+}
+static void render_page5379(struct page5379 *page, bw_waitgroup *group) {
+    count_words5379(page);
+    bw_waitgroup_done(group);
+}
+static void hugo5379(void) {
+    struct page5379 *page = bw_new(struct page5379);
+    bw_waitgroup *group = bw_new(bw_waitgroup);
+    for (int i = 0; i < 2; i++) {
+        bw_waitgroup_add(group, 1);
+        bw_go(render_page5379, page, group);
+    }
+    bw_waitgroup_wait(group);
+}
+
 static void test_kernels(void **state) {
     (void)state;
     static const struct kernel kernels[] = {
         KERNEL(kubernetes5316, LEAKS(1)),
         KERNEL(kubernetes6632, LEAKS_OR_NOT(2)),
         KERNEL(kubernetes10182, LEAKS_OR_NOT(2)),
+        KERNEL(kubernetes11298, LEAKS_OR_NOT(3)),
         KERNEL(kubernetes13135, LEAKS_OR_NOT(2)),
         KERNEL(kubernetes25331, LEAKS(1)),
         KERNEL(kubernetes26980, LEAKS_OR_NOT(3)),
         KERNEL(kubernetes30872, LEAKS(0) | LEAKS_FROM(2, 3)),
         KERNEL(kubernetes38669, LEAKS(1)),
+        KERNEL(kubernetes58107, LEAKS_FROM(0, 3)),
         KERNEL(kubernetes62464, LEAKS_OR_NOT(2)),
         KERNEL(kubernetes70277, LEAKS(1)),
+        KERNEL(hugo3251, LEAKS(0) | LEAKS_FROM(3, 11)),
+        KERNEL(hugo5379, LEAKS(4)),
     };
     run_kernels(kernels, COUNT_OF(kernels));
 }

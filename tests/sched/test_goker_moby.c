@@ -1,4 +1,4 @@
-// GoKer's kernels from Moby, Knative Serving, Syncthing, Istio and Hugo: see goker.h.
+// GoKer's kernels from Moby, Knative Serving, Syncthing and Istio: see goker.h.
 // timeout: 300
 #include "goker.h"
 
@@ -118,6 +118,64 @@ static void moby25348(void) {
     }
 }
 
+// 27782: a watched file is to be removed, which its events' reader is to tell, who waits for somebody to take an event.
+struct watcher27782 {
+    signal_chan events, done;
+    bw_mutex mutex;
+    bw_cond removed;
+};
+struct logger27782 {
+    bw_mutex mutex;
+    signal_chan reader; /* tells one that follows the log to end */
+};
+static void read_events27782(struct watcher27782 *watcher) {
+    for (bool more = true; more;) {
+        bw_select {
+            bw_on_recv(watcher->done, v) more = false;
+            bw_default {}
+        }
+        bw_yield();
+        if (more)
+            bw_select {
+                bw_on_send(watcher->events, true) {}
+                bw_on_recv(watcher->done, v) more = false;
+            }
+    }
+    bw_close(watcher->events);
+}
+static void follow27782(struct logger27782 *logger, signal_chan close) {
+    bw_mutex_lock(&logger->mutex);
+    logger->reader = close;
+    bw_mutex_unlock(&logger->mutex);
+    struct watcher27782 *watcher = bw_new(struct watcher27782);
+    watcher->removed.mutex = &watcher->mutex;
+    watcher->events = new_signal();
+    watcher->done = new_signal();
+    bw_go(read_events27782, watcher);
+    bw_yield();
+    bool removes = false;
+    bw_select {
+        bw_on_recv(watcher->events, v) {}
+        bw_on_recv(close, v) removes = true;
+    }
+    if (removes) {
+        bw_mutex_lock(&watcher->mutex);
+        for (bool exists = true; exists;)
+            bw_cond_wait(&watcher->removed);
+        bw_mutex_unlock(&watcher->mutex);
+    }
+    bw_close(watcher->done);
+}
+static void moby27782(void) {
+    struct logger27782 *logger = bw_new(struct logger27782);
+    bw_go(follow27782, logger, new_signal());
+    yield_by_chance();
+    bw_mutex_lock(&logger->mutex);
+    if (logger->reader)
+        bw_close(logger->reader);
+    bw_mutex_unlock(&logger->mutex);
+}
+
 // 28462: who ends the monitor holds the lock that this needs to come to where it is told.
 struct container28462 {
     bw_mutex mutex;
@@ -143,6 +201,28 @@ static void moby28462(void) {
     struct container28462 *container = bw_new(struct container28462);
     container->stop = new_signal();
     IN_EITHER_ORDER(bw_go(monitor28462, container), bw_go(change28462, container));
+}
+
+// 30408: an error does not wake who waits for success.
+struct plugin30408 {
+    bw_mutex mutex;
+    bw_cond activated;
+    bool manifest, failed;
+};
+static void wait30408(struct plugin30408 *plugin, signal_chan done) {
+    bw_mutex_lock(&plugin->mutex);
+    while (!plugin->manifest)
+        bw_cond_wait(&plugin->activated);
+    bw_mutex_unlock(&plugin->mutex);
+    bw_close(done);
+}
+static void moby30408(void) {
+    struct plugin30408 *plugin = bw_new(struct plugin30408);
+    plugin->activated.mutex = &plugin->mutex;
+    plugin->failed = true;
+    signal_chan done = new_signal();
+    bw_go(wait30408, plugin, done);
+    bw_recv(done);
 }
 
 // 33781: a probe's result, for which nobody waits any more.
@@ -437,103 +517,17 @@ static void istio18454(void) {
     bw_cancel(cancel);
 }
 
-// --- Hugo ---
-
-// 3251: who holds an address's lock needs the one of all locks to release it, and who has that waits for the address's.
-struct locks3251 {
-    bw_rwmutex all;
-    bw_mutex address;
-};
-static void get3251(struct locks3251 *locks, bw_waitgroup *group) {
-    for (int i = 0; i < 20; i++) {
-        bw_rwmutex_lock(&locks->all);
-        bw_mutex_lock(&locks->address);
-        bw_yield();
-        bw_rwmutex_unlock(&locks->all);
-        yield_by_chance();
-        bw_rwmutex_rlock(&locks->all);
-        bw_mutex_unlock(&locks->address);
-        bw_rwmutex_runlock(&locks->all);
-        bw_sleep(300);
-    }
-    bw_waitgroup_done(group);
-}
-static void hugo3251(void) {
-    struct locks3251 *locks = bw_new(struct locks3251);
-    for (int round = 0; round < 2; round++) {
-        bw_waitgroup *group = bw_new(bw_waitgroup);
-        for (int i = 0; i < 10; i++) {
-            bw_waitgroup_add(group, 1);
-            bw_go(get3251, locks, group);
-        }
-        bw_waitgroup_wait(group);
-    }
-}
-
-// 5379: rendering a page within a time, with its lock, and in that the page's plain text, which takes the lock, too.
-struct page5379 {
-    bw_once content, plain;
-    bw_mutex mutex;
-};
-static void count_words5379(struct page5379 *page);
-static void render5379(struct page5379 *page, signal_chan rendered) {
-    bw_mutex_lock(&page->mutex);
-    count_words5379(page);
-    bw_send(rendered, true);
-    bw_mutex_unlock(&page->mutex);
-}
-static void content5379(struct page5379 *page) {
-    bw_cancel_func cancel;
-    bw_context context = bw_with_timeout(bw_background(), 1000000, &cancel);
-    signal_chan rendered = bw_make_chan(bool, 1);
-    bw_go(render5379, page, rendered);
-    bw_select {
-        bw_on_recv(bw_context_done(context), v) {}
-        bw_on_recv(rendered, v) {}
-    }
-    bw_cancel(cancel);
-}
-static void plain5379(struct page5379 *page) {
-    bw_mutex_lock(&page->mutex);
-    bw_mutex_unlock(&page->mutex);
-}
-static void count_words5379(struct page5379 *page) {
-    bw_once_do(&page->content, content5379, page);
-    bw_once_do(&page->plain, plain5379, page);
-}
-static void render_page5379(struct page5379 *page, bw_waitgroup *group) {
-    count_words5379(page);
-    bw_waitgroup_done(group);
-}
-static void hugo5379(void) {
-    struct page5379 *page = bw_new(struct page5379);
-    bw_waitgroup *group = bw_new(bw_waitgroup);
-    for (int i = 0; i < 2; i++) {
-        bw_waitgroup_add(group, 1);
-        bw_go(render_page5379, page, group);
-    }
-    bw_waitgroup_wait(group);
-}
-
 static void test_kernels(void **state) {
     (void)state;
     static const struct kernel kernels[] = {
-        KERNEL(moby4951, LEAKS_OR_NOT(2)),
-        KERNEL(moby7559, LEAKS(1)),
-        KERNEL(moby17176, LEAKS(1)),
-        KERNEL(moby21233, LEAKS_FROM(0, 4)),
-        KERNEL(moby25348, LEAKS(1)),
-        KERNEL(moby28462, LEAKS_OR_NOT(2)),
-        KERNEL(moby33781, LEAKS_OR_NOT(1)),
-        KERNEL(moby36114, LEAKS(1)),
-        KERNEL(serving2137, LEAKS_OR_NOT(3)),
-        KERNEL(syncthing4829, LEAKS(1)),
-        KERNEL(syncthing5795, LEAKS(2)),
-        KERNEL(istio16224, LEAKS_FROM(1, 2)),
-        KERNEL(istio17860, LEAKS_FROM(0, 2)),
-        KERNEL(istio18454, LEAKS_FROM(0, 2)),
-        KERNEL(hugo3251, LEAKS(0) | LEAKS_FROM(3, 11)),
-        KERNEL(hugo5379, LEAKS(4)),
+        KERNEL(moby4951, LEAKS_OR_NOT(2)),    KERNEL(moby7559, LEAKS(1)),
+        KERNEL(moby17176, LEAKS(1)),          KERNEL(moby21233, LEAKS_FROM(0, 4)),
+        KERNEL(moby25348, LEAKS(1)),          KERNEL(moby27782, LEAKS_OR_NOT(2)),
+        KERNEL(moby28462, LEAKS_OR_NOT(2)),   KERNEL(moby30408, LEAKS(2)),
+        KERNEL(moby33781, LEAKS_OR_NOT(1)),   KERNEL(moby36114, LEAKS(1)),
+        KERNEL(serving2137, LEAKS_OR_NOT(3)), KERNEL(syncthing4829, LEAKS(1)),
+        KERNEL(syncthing5795, LEAKS(2)),      KERNEL(istio16224, LEAKS_FROM(1, 2)),
+        KERNEL(istio17860, LEAKS_FROM(0, 2)), KERNEL(istio18454, LEAKS_FROM(0, 2)),
     };
     run_kernels(kernels, COUNT_OF(kernels));
 }
