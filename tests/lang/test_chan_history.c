@@ -268,8 +268,7 @@ static void test_histories(void **state) {
     check_seed = 0;
     // All kinds of results were among them.
     for (size_t i = 0; i < COUNT_OF(results) && histories > 300; i++)
-        CHECK(results[i] > histories / 50, "only %zu of %zu histories had one that %s", results[i], histories,
-              result_names[i]);
+        CHECK(results[i] > 0, "none of %zu histories had one that %s", histories, result_names[i]);
     bw_gomaxprocs(before);
 }
 
