@@ -29,8 +29,9 @@ static os_lock lock;
 static struct chunk *chunks;
 static size_t chunk_count, chunk_capacity;
 static struct goroutine *kept;
-static size_t kept_count, kept_least; /* the least since the last look */
-static size_t first_cold;             /* no chunk before has any */
+static size_t kept_count; /* is looked at without the lock, too */
+static size_t kept_least; /* the least since the last look */
+static size_t first_cold; /* no chunk before has any */
 
 static size_t slot_bytes(void) {
     return STACK_BYTES + os_page_bytes();
@@ -91,13 +92,17 @@ static struct goroutine *from_cold(void) {
     return goroutine;
 }
 
+static void count_kept(size_t change) {
+    __atomic_store_n(&kept_count, kept_count + change, __ATOMIC_RELAXED);
+}
+
 struct goroutine *stacks_take(size_t most) {
     struct goroutine *list = NULL;
     os_lock_acquire(&lock);
     for (; kept && most > 0; most--) {
         struct goroutine *goroutine = kept;
         kept = goroutine->next;
-        kept_count--;
+        count_kept((size_t)-1);
         goroutine->next = list;
         list = goroutine;
     }
@@ -117,7 +122,7 @@ void stacks_give(struct goroutine *list) {
     os_lock_acquire(&lock);
     last->next = kept;
     kept = list;
-    kept_count += count;
+    count_kept(count);
     os_lock_release(&lock);
 }
 
@@ -126,7 +131,8 @@ void stacks_give(struct goroutine *list) {
 static void give_back(size_t count) {
     struct goroutine *list = NULL, *next;
     os_lock_acquire(&lock);
-    for (; kept && count > 0; count--, kept_count--) {
+    for (; kept && count > 0; count--) {
+        count_kept((size_t)-1);
         next = kept->next;
         kept->next = list;
         list = kept;
@@ -146,7 +152,7 @@ static void give_back(size_t count) {
         } else {
             list->next = kept;
             kept = list;
-            kept_count++;
+            count_kept(1);
         }
         os_lock_release(&lock);
     }
