@@ -27,6 +27,12 @@ fail() { # fail WHAT [FILE...]
     echo "FAILED: $1"
     shift
     [ $# -eq 0 ] || head -c 2000 "$@" | sed 's/^/  | /'
+    if [ -n "$server" ] && ! kill -0 "$server" 2>/dev/null; then
+        echo "the server has ended:"
+        head -n 100 log | sed 's/^/  ! /'
+        server=
+        exit 1
+    fi
 }
 
 holds() { # holds WHAT COMMAND...: the command succeeds
