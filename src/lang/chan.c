@@ -46,8 +46,7 @@ void *bw__chan_make(bw__type_site *site, ptrdiff_t capacity) {
     struct chan *chan = typed_memory(chan_layout(), sizeof *chan);
     chan->element_bytes = element->size;
     chan->capacity = (size_t)capacity;
-    if (bytes)
-        chan->ring = typed_ring(element, bytes);
+    chan->ring = bytes ? typed_ring(element, bytes) : (char *)chan; /* no bytes are copied, but not to nowhere */
     return chan;
 }
 
