@@ -121,7 +121,7 @@ static bool idle_leave(struct worker *worker) {
 
 static void interrupt(struct worker *worker) {
     if (atomic_load(&worker->in_poll))
-        poll_hooks.wake();
+        poll_hooks_if_linked()->wake();
     else
         os_wake(&worker->woken, 1);
 }
@@ -333,7 +333,7 @@ static struct goroutine *poll_now(struct thread *self) {
     if (atomic_load(&sched_poll_waiters) == 0 || atomic_load(&polling) ||
         !atomic_compare_exchange_strong(&polling, &none, 1))
         return NULL;
-    struct goroutine *list = poll_hooks.ready(self, 0);
+    struct goroutine *list = poll_hooks_if_linked()->ready(self, 0);
     atomic_store(&polling, 0);
     return list;
 }
@@ -486,7 +486,7 @@ static struct goroutine *take_nap(struct thread *self, struct worker *worker, co
     if (wait != 0 && !sooner && atomic_load(&worker->woken) == ASLEEP) {
         self->resting = true;
         if (in_poll) {
-            list = poll_hooks.ready(self, wait);
+            list = poll_hooks_if_linked()->ready(self, wait);
         } else {
             thread_safe_begin(self);
             os_wait(&worker->woken, ASLEEP, wait);
@@ -702,8 +702,8 @@ void workers_forked(struct thread *self) {
     atomic_store(&polling, 0);
     atomic_store(&poller.until, 0);
     atomic_store(&observer.until, 0);
-    if (&poll_hooks)
-        poll_hooks.forked(self);
+    if (poll_hooks_if_linked())
+        poll_hooks_if_linked()->forked(self);
     if (work_waits() || timers_earliest() != INT64_MAX)
         wake_one(self);
     if (own)
