@@ -26,6 +26,7 @@ clang-format-14 | clang-format-14 | checks the formatting
 pkg-config | pkg-config | the outside program of tests/install
 valgrind | valgrind | runs the tests marked for it
 spin | spin | checks the models of the protocols
+gdb | gdb | the test of scripts/burrow-gdb.py
 redis-tools | redis-cli | drives examples/cache'
 tidy_set='
 clang-14 | clang-14 | the compilation that clang-tidy follows

@@ -45,6 +45,8 @@ same_headers() {
 }
 attempt "every public header is installed" same_headers
 
+attempt "the gdb script is installed" cmp "$tree/scripts/burrow-gdb.py" "$prefix/share/burrow/burrow-gdb.py"
+
 library=$prefix/lib/libburrow.so
 soname() {
     readelf -d "$library" | grep -F 'Library soname: [libburrow.so.0.1]'
