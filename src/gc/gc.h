@@ -30,10 +30,14 @@ struct thread {
     os_place place;                  /* while SAFE or stopped; nothing below its stack pointer is in use */
     const void *interrupted_context; /* stopped by the signal: what the kernel saved. NULL: it is at `place` */
     bool blocking;                   /* SAFE within bw_blocking, not within the library */
-    bool resting;        /* it runs the program's code, when there is any to run, and waits for some: its stack has
-                              * nothing of the program's */
-    bool joining;        /* SAFE within libc, until another thread ends */
-    uintptr_t saved[64]; /* SAFE in bw_blocking: the registers, from a frame that is gone */
+    bool
+        resting; /* one of the library's that runs code of the program, and waits for some: it has nothing on its stack */
+    bool joining;            /* SAFE within libc, until another thread ends: */
+    uintptr_t joins, handle; /* that one's pthread_t (0: or a time comes); its own */
+    bool parked;             /* it waits in sched_park, itself */
+    bool ending;             /* it does nothing any more that others could wait for */
+    bool library;            /* os_start_thread made it */
+    uintptr_t saved[64];     /* SAFE in bw_blocking: the registers, from a frame that is gone */
     os_stack stack;
     uintptr_t reserve;                /* the lowest part of the stack, where nobody becomes INSIDE */
     os_range alternate;               /* the alternate signal stack it was stopped on; {0, 0}: on none */
@@ -118,7 +122,8 @@ void thread_copy_words(uintptr_t *to, uintptr_t from, uintptr_t end);
 /* What ended threads returned and nobody has joined: (pthread_t, value) pairs. */
 void threads_results(uintptr_t *lo, uintptr_t *hi);
 void threads_reap(void); /* records of threads that ended without telling; INSIDE, with the gc lock, the world runs */
-void threads_each(void (*visit)(struct thread *, void *), void *context); /* while the world is stopped */
+void threads_each(void (*visit)(struct thread *, void *), void *context);        /* while the world is stopped */
+void threads_each_locked(void (*visit)(struct thread *, void *), void *context); /* at any time; it takes no lock */
 /* From here on it is on that stack. */
 void thread_set_stack(struct thread *self, os_stack stack);
 void runtime_make(void); /* makes everything once; any thread, any number of calls */
@@ -225,6 +230,7 @@ void specials_each_root(void (*visit)(void *context, uintptr_t lo, uintptr_t hi)
 void specials_finish_mark(void);          /* weak pointers cleared, finalizers and cleanups queued */
 bool specials_of_freed(uintptr_t object); /* an object ends at once; true: call specials_start_threads afterwards */
 void specials_start_threads(struct thread *self); /* if something is queued; INSIDE, no lock held */
+bool specials_rest(void);                         /* nothing is queued; the world is stopped */
 void specials_forget_threads(void);               /* after fork */
 extern os_lock specials_lock;
 
@@ -259,7 +265,7 @@ struct knobs {
     int64_t memory_limit;
     size_t min_heap;
     int processors;
-    bool trace, verify, ledger_at_exit, leaks;
+    bool trace, verify, ledger_at_exit, leaks, survives_quit;
     int stop_signal;
     uint32_t sched_stress; /* one in so many steps of the scheduler takes long; 0: none */
 };
@@ -281,11 +287,12 @@ struct gc_scheduler_hooks {
     void (*leaks_watch)(gc_visit *visit, void *context);
     void (*leaks_reached)(uintptr_t object, gc_visit *visit, void *context);
     void (*leaks_end)(gc_visit *visit, void *context);
-    void (*leaks_told)(struct thread *self);               /* prints what is new; INSIDE, no lock held */
-    void (*forked)(void);                                  /* in the child: the thread that forked is alone */
-    void (*processors_changed)(struct thread *self);       /* knobs.processors */
-    void (*give_back)(void);                               /* memory that is not in use, to the system; INSIDE */
-    void (*blocking_begins)(struct thread *self);          /* bw_blocking; INSIDE */
+    void (*leaks_told)(struct thread *self);         /* prints what is new; INSIDE, no lock held */
+    void (*forked)(void);                            /* in the child: the thread that forked is alone */
+    void (*processors_changed)(struct thread *self); /* knobs.processors */
+    void (*give_back)(void);                         /* memory that is not in use, to the system; INSIDE */
+    void (*blocking_begins)(struct thread *self);    /* bw_blocking; INSIDE */
+    void (*thread_rests)(struct thread *self);       /* it ends, or has no more to finalize; INSIDE, no lock held */
     struct thread *(*blocking_ended)(struct thread *self); /* INSIDE; it may have to wait, and be another thread then */
 };
 extern const struct gc_scheduler_hooks gc_scheduler_hooks __attribute__((weak));

@@ -65,6 +65,7 @@ static const struct {
     {"failfrom", COUNT, "that one and every later one fail"},
     {"schedstress", COUNT, "one in N steps of the scheduler takes up to 50 microseconds"},
     {"leaks", FLAG, "collections find goroutines that can never run again"},
+    {"sigquit", FLAG, "after SIGQUIT the program goes on"},
 };
 
 static bool is_signal(int knob) {
@@ -82,6 +83,7 @@ static void set_debug(int knob, int64_t value) {
     case 6: knobs.stop_signal = (int)value; break;
     case 9: knobs.sched_stress = (uint32_t)value; break;
     case 10: knobs.leaks = value != 0; break;
+    case 11: knobs.survives_quit = value != 0; break;
     case 8:
         os_fail_all_after = true; /* fall through */
         __attribute__((fallthrough));

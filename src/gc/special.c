@@ -189,6 +189,8 @@ static void run_queue(void *argument) {
             continue;
         struct thread *self = thread_enter();
         self->resting = true;
+        if (&gc_scheduler_hooks)
+            gc_scheduler_hooks.thread_rests(self);
         thread_safe_begin(self);
         os_wait(&queue->news, news, -1);
         thread_safe_end(self);
@@ -216,6 +218,10 @@ void specials_start_threads(struct thread *self) {
             os_wake(&queue->news, 1);
         }
     }
+}
+
+bool specials_rest(void) {
+    return queues[0].count == 0 && queues[1].count == 0;
 }
 
 void specials_forget_threads(void) {

@@ -73,6 +73,12 @@ void threads_each(void (*visit)(struct thread *, void *), void *context) {
         visit(thread, context);
 }
 
+void threads_each_locked(void (*visit)(struct thread *, void *), void *context) {
+    os_lock_acquire(&threads_lock);
+    threads_each(visit, context);
+    os_lock_release(&threads_lock);
+}
+
 void threads_reap(void) {
     for (;;) {
         struct thread *dead = NULL;
@@ -242,6 +248,8 @@ static void adopt(struct thread *self) {
     thread_set_stack(self, os_current_stack());
     self->thread_pointer = os_thread_pointer();
     self->id = os_thread_id();
+    self->handle = (uintptr_t)pthread_self();
+    self->library = os_thread_is_own;
     thread_current = self;
     self->numbers = &os_goroutine_now;
     if (!self->internal) {
@@ -382,6 +390,9 @@ static void end_thread(struct thread *self) {
     if (self->stacks.alternate && !os_alternate_stack_unset(self->stacks.alternate))
         self->stacks.alternate = NULL; /* it stays with the thread, which runs on it */
     /* From here on a signal finds no record; one that came before is answered by leaving the list. */
+    self->ending = true;
+    if (&gc_scheduler_hooks)
+        gc_scheduler_hooks.thread_rests(self);
     thread_current = NULL;
     thread_safe_begin(self);
     record_free(self);
@@ -553,13 +564,14 @@ static void hook_joined(pthread_t thread) {
 }
 
 /* A wait within libc, whose frame holds the registers and outlives it: as bw_blocking. */
-static bool hook_wait_begin(os_place place) {
+static bool hook_wait_begin(os_place place, pthread_t joins) {
     struct thread *self = thread_current;
     if (self == NULL || handler_frame != 0 || atomic_load(&self->state) != THREAD_RUNNING)
         return false;
     bw__runs = empty_runs;
     self->place = place;
     self->joining = true;
+    self->joins = (uintptr_t)joins;
     thread_note_stack(self, 0);
     atomic_store(&self->state, THREAD_SAFE);
     return true;
@@ -608,6 +620,17 @@ static void hook_handler_end(struct os_handler_state *state) {
     handler_frame = state->frame;
     if (self && handler_frame == 0)
         atomic_store_explicit(&self->quick, self->cache != NULL, memory_order_relaxed);
+}
+
+/* It may be INSIDE, in the middle of anything; but who ends the program may stop the world once more, to print stacks. */
+static void hook_stays(void) {
+    struct thread *self = thread_current;
+    if (self == NULL)
+        return;
+    const uintptr_t *frame = __builtin_frame_address(0);
+    self->place = (os_place){(uintptr_t)__builtin_return_address(0) - 1, (uintptr_t)__builtin_dwarf_cfa(), frame[0]};
+    thread_note_stack(self, 0);
+    atomic_store(&self->state, THREAD_SAFE);
 }
 
 /* longjmp within a handler: it leaves it, as far as anybody can tell. */
@@ -667,6 +690,7 @@ static void hook_fork_child(void) {
     self->id = os_thread_id();
     mark_forget_helpers();
     specials_forget_threads();
+    os_own_threads_forget();
     background_forget_thread();
     if (&gc_scheduler_hooks)
         gc_scheduler_hooks.forked();
@@ -683,6 +707,7 @@ const os_thread_hooks os_thread_hooks_table = {
     .wait_end = hook_wait_end,
     .handler_begin = hook_handler_begin,
     .handler_end = hook_handler_end,
+    .stays = hook_stays,
     .jumped = hook_jumped,
     .fork_prepare = hook_fork_prepare,
     .fork_parent = hook_fork_parent,

@@ -324,6 +324,12 @@ pid_t os_thread_id(void);
 bool os_thread_is_alive(uintptr_t thread_pointer, pid_t id);
 /* A thread of the library's own: all signals blocked. False if the system refuses. */
 bool os_start_thread(void (*body)(void *), void *argument, const char *name);
+extern __thread bool os_thread_is_own
+    __attribute__((tls_model("initial-exec"))); /* the calling thread is one of those */
+size_t os_own_thread_count(void);               /* how many of those there are */
+void os_own_threads_forget(void);               /* in a child */
+/* The threads of this process as the system knows them, but for a main thread that has ended; 0: it does not say. */
+size_t os_thread_count(void);
 /* Calls `visit` for each block of thread-local storage of the thread with that thread pointer, which is stopped or the
  * caller. The modules must have been listed (os_list_modules) since the last dlopen. */
 struct os_modules;
@@ -376,7 +382,11 @@ void os_fiber_stack(os_stack stack); /* memory that is a stack from now on */
  * runs on, its registers among that, the stack pointer of the interrupted code, and the context that the kernel saved. */
 typedef void os_stop_handler(uintptr_t stack_pointer, uintptr_t interrupted, const void *context);
 void os_stop_signal_install(os_stop_handler *handler, int wanted);
-int os_stop_signal(void);          /* 0 before the install */
+int os_stop_signal(void); /* 0 before the install */
+/* Calls `quit` in a handler of SIGQUIT, if that signal is at its default. False: it is not. */
+bool os_quit_signal_install(void (*quit)(void));
+void os_quit_by_default(void);     /* in that: the signal takes its course */
+bool os_handles_signals(void);     /* does the program handle signals, other than those of faults? */
 void os_stop_signal_unblock(void); /* in the calling thread */
 /* In the calling thread, the signals that its own instructions raise: blocked, they would end the program. */
 void os_fault_signals_unblock(void);

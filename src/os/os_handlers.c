@@ -54,8 +54,57 @@ int os_sigaction_unwrapped(int number, const struct sigaction *action, struct si
     return real_sigaction(number, action, before);
 }
 
+/* --- SIGQUIT --- */
+
+static void (*quit_called)(void);
+
+static void on_quit(int number, siginfo_t *info, void *context) {
+    (void)number, (void)info, (void)context;
+    int saved = errno;
+    quit_called();
+    errno = saved;
+}
+
+bool os_quit_signal_install(void (*quit)(void)) {
+    struct sigaction now, action = {0};
+    if (real_sigaction(SIGQUIT, NULL, &now) != 0)
+        return false;
+    if (now.sa_flags & SA_SIGINFO)
+        return now.sa_sigaction == on_quit;
+    if (now.sa_handler != SIG_DFL)
+        return false;
+    quit_called = quit;
+    action.sa_sigaction = on_quit;
+    action.sa_flags = SA_SIGINFO | SA_RESTART | SA_ONSTACK;
+    sigfillset(&action.sa_mask);
+    if (os_stop_signal() > 0)
+        sigdelset(&action.sa_mask, os_stop_signal());
+    return real_sigaction(SIGQUIT, &action, NULL) == 0;
+}
+
+void os_quit_by_default(void) {
+    real_sigaction(SIGQUIT, &(struct sigaction){.sa_handler = SIG_DFL}, NULL);
+    raise(SIGQUIT);
+}
+
 static bool is_function(const struct sigaction *action) {
     return (action->sa_flags & SA_SIGINFO) || (action->sa_handler != SIG_DFL && action->sa_handler != SIG_IGN);
+}
+
+bool os_handles_signals(void) {
+    static const int faults[] = {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP, SIGABRT, SIGSYS};
+    sigset_t left_out;
+    sigemptyset(&left_out);
+    for (size_t i = 0; i < sizeof faults / sizeof *faults; i++)
+        sigaddset(&left_out, faults[i]);
+    for (int number = 1; number < SIGNALS; number++) {
+        struct sigaction now;
+        if (sigismember(&left_out, number) != 1 && number != os_stop_signal() &&
+            real_sigaction(number, NULL, &now) == 0 && is_function(&now) &&
+            !(now.sa_flags & SA_SIGINFO && now.sa_sigaction == on_quit))
+            return true;
+    }
+    return false;
 }
 
 __attribute__((visibility("default"))) int sigaction(int number, const struct sigaction *restrict action,

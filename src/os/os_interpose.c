@@ -87,9 +87,9 @@ static void wait_cancelled(void *waits) {
         os_thread_hooks_table.wait_end();
 }
 
-#define JOIN(call)                                                                                                     \
+#define JOIN(call, joins)                                                                                              \
     OS_SPILL_REGISTERS();                                                                                              \
-    bool waits = os_thread_hooks_table.wait_begin(os_place_here());                                                    \
+    bool waits = os_thread_hooks_table.wait_begin(os_place_here(), joins);                                             \
     int error;                                                                                                         \
     pthread_cleanup_push(wait_cancelled, waits ? &waits : NULL);                                                       \
     error = call;                                                                                                      \
@@ -101,7 +101,7 @@ static void wait_cancelled(void *waits) {
     return error
 
 __attribute__((visibility("default"))) int pthread_join(pthread_t thread, void **result) {
-    JOIN((__interceptor_pthread_join ? __interceptor_pthread_join : NEXT(pthread_join))(thread, result));
+    JOIN((__interceptor_pthread_join ? __interceptor_pthread_join : NEXT(pthread_join))(thread, result), thread);
 }
 
 __attribute__((visibility("default"))) int pthread_tryjoin_np(pthread_t thread, void **result) {
@@ -113,17 +113,17 @@ __attribute__((visibility("default"))) int pthread_tryjoin_np(pthread_t thread, 
 
 __attribute__((visibility("default"))) int pthread_timedjoin_np(pthread_t thread, void **result,
                                                                 const struct timespec *limit) {
-    JOIN(NEXT(pthread_timedjoin_np)(thread, result, limit));
+    JOIN(NEXT(pthread_timedjoin_np)(thread, result, limit), 0);
 }
 
 __attribute__((visibility("default"))) int pthread_clockjoin_np(pthread_t thread, void **result, clockid_t clock,
                                                                 const struct timespec *limit) {
-    JOIN(NEXT(pthread_clockjoin_np)(thread, result, clock, limit));
+    JOIN(NEXT(pthread_clockjoin_np)(thread, result, clock, limit), 0);
 }
 
 __attribute__((visibility("default"))) int thrd_join(thrd_t thread, int *result) {
     if (__interceptor_pthread_join == NULL) {
-        JOIN(NEXT(thrd_join)(thread, result));
+        JOIN(NEXT(thrd_join)(thread, result), thread);
     }
     /* The sanitizers know the thread as pthread_create's (thrd_create below), and must see how it ends. */
     void *value;

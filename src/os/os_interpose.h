@@ -21,13 +21,15 @@ typedef struct os_thread_hooks {
     void *(*prepare)(void *argument);
     void (*begin)(void *record);
     void (*abandon)(void *record);
-    void (*returns)(void *value);       /* the calling thread ends with this */
-    void (*joined)(pthread_t thread);   /* its value is the joiner's now, or nobody's */
-    bool (*wait_begin)(os_place place); /* the thread sleeps in libc; true: wait_end follows */
+    void (*returns)(void *value);     /* the calling thread ends with this */
+    void (*joined)(pthread_t thread); /* its value is the joiner's now, or nobody's */
+    /* For that one to end, or, 0, for a time to come as well. */
+    bool (*wait_begin)(os_place place, pthread_t joins); /* the thread sleeps in libc; true: wait_end follows */
     void (*wait_end)(void);
     /* Around each signal handler of the program, in the thread that it interrupts; `state` is in its frame. */
     void (*handler_begin)(struct os_handler_state *state);
     void (*handler_end)(struct os_handler_state *state);
+    void (*stays)(void);  /* the calling thread does nothing any more: another one ends the program */
     void (*jumped)(void); /* longjmp or one of its kind is about to be carried out */
     void (*fork_prepare)(void);
     void (*fork_parent)(void);

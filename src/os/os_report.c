@@ -1,5 +1,5 @@
 /* os_report.c - messages, and the two ways to end a program: fatal errors and panics. */
-#include "os.h"
+#include "os_interpose.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -52,6 +52,7 @@ void os_end_begin(void) {
         os_write(2, "panic while ending the program\n", 31);
         _exit(2);
     }
+    os_thread_hooks_table.stays();
     for (;;)
         pause();
 }

@@ -102,7 +102,8 @@ static void found_symbol(void *data, uintptr_t pc, const char *name, uintptr_t v
 static void look_up(struct address *address) {
     static struct backtrace_state *state;
     if (state == NULL)
-        state = burrow_backtrace_create_state(NULL, 0, failed, NULL);
+        /* Not /proc/self/exe, which is gone with the main thread. */
+        state = burrow_backtrace_create_state("/proc/thread-self/exe", 0, failed, NULL);
     if (state == NULL)
         return;
     burrow_backtrace_pcinfo(state, address->pc, found_line, failed, address);

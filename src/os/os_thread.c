@@ -2,7 +2,10 @@
 #include "os_interpose.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <pthread.h>
+#include <string.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
 #include <unistd.h>
@@ -109,6 +112,38 @@ bool os_thread_is_alive(uintptr_t thread_pointer, pid_t id) {
     return got == sizeof found ? found == id : errno != EFAULT;
 }
 
+static _Atomic size_t own_threads;
+__thread bool os_thread_is_own __attribute__((tls_model("initial-exec")));
+
+size_t os_own_thread_count(void) {
+    return atomic_load(&own_threads);
+}
+
+void os_own_threads_forget(void) {
+    atomic_store(&own_threads, 0);
+}
+
+/* Has the main thread ended, while the process lives on? Its state is behind its name, which may hold anything. */
+static bool main_is_zombie(void) {
+    char text[512];
+    int fd = open("/proc/self/stat", O_RDONLY | O_CLOEXEC);
+    ssize_t got = fd >= 0 ? read(fd, text, sizeof text - 1) : -1;
+    if (fd >= 0)
+        close(fd);
+    if (got <= 0)
+        return false;
+    text[got] = 0;
+    const char *name_end = strrchr(text, ')');
+    return name_end && name_end[1] == ' ' && name_end[2] == 'Z';
+}
+
+size_t os_thread_count(void) {
+    struct stat tasks; /* a directory has a link for each directory in it, and two more */
+    if (stat("/proc/self/task", &tasks) != 0 || tasks.st_nlink < 3)
+        return 0;
+    return (size_t)tasks.st_nlink - 2 - main_is_zombie();
+}
+
 struct start {
     void (*body)(void *);
     void *argument;
@@ -123,7 +158,9 @@ static void *start_thread(void *argument) {
     pthread_setname_np(pthread_self(), start->name);
     atomic_store(&start->copied, 1);
     os_wake(&start->copied, 1);
+    os_thread_is_own = true;
     copy.body(copy.argument);
+    atomic_fetch_sub(&own_threads, 1);
     return NULL;
 }
 
@@ -139,10 +176,12 @@ bool os_start_thread(void (*body)(void *), void *argument, const char *name) {
     pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
     pthread_attr_setstacksize(&attributes, 256 << 10);
     pthread_t thread;
+    atomic_fetch_add(&own_threads, 1);
     int error = os_real_pthread_create(&thread, &attributes, start_thread, &start);
     pthread_attr_destroy(&attributes);
     pthread_sigmask(SIG_SETMASK, &before, NULL);
     if (error != 0) {
+        atomic_fetch_sub(&own_threads, 1);
         errno = error;
         return false;
     }

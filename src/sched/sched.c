@@ -99,6 +99,34 @@ static void switch_to_next(struct worker *worker, void (*after)(void *), void *a
     switch_to(worker, next ? next : &worker->idle);
 }
 
+/* After a while it looks, once, whether it waits for nothing: again where that cannot be said yet, or it is told to. */
+static void wait_as_thread(struct thread *self, struct goroutine *goroutine) {
+    int64_t look = DEADLOCK_NS;
+    self->parked = true;
+    atomic_fetch_add(&sched_parked, 1);
+    thread_safe_begin(self);
+    while (atomic_load(&goroutine->woken) == 0) {
+        uint64_t began = os_now_ns();
+        os_wait(&goroutine->woken, 0, look);
+        if (atomic_load(&goroutine->woken) != 0)
+            break;
+        if (look < 0 || os_now_ns() - began < (uint64_t)look) {
+            look = DEADLOCK_NS;
+            continue;
+        }
+        thread_safe_end(self);
+        if (deadlock_look(self) == DEADLOCK_LATER)
+            look = look * 2 < DEADLOCK_MOST_NS ? look * 2 : DEADLOCK_MOST_NS;
+        else
+            look = -1;
+        thread_safe_begin(self);
+    }
+    thread_safe_end(self);
+    self->parked = false;
+    atomic_fetch_sub(&sched_parked, 1);
+    OS_KEEP_FRAME();
+}
+
 struct thread *sched_park(struct thread *self, const char *why, void (*commit)(void *), void *argument) {
     sched_stress();
     struct goroutine *goroutine = sched_current(self);
@@ -111,10 +139,7 @@ struct thread *sched_park(struct thread *self, const char *why, void (*commit)(v
             commit(argument);
         if (self->worker)
             worker_steps_aside(self, self->worker);
-        thread_safe_begin(self);
-        while (atomic_load(&goroutine->woken) == 0)
-            os_wait(&goroutine->woken, 0, -1);
-        thread_safe_end(self);
+        wait_as_thread(self, goroutine);
         atomic_store(&goroutine->woken, 0);
     } else {
         switch_to_next(self->worker, commit, argument);
@@ -421,6 +446,7 @@ static void end_if_running(struct goroutine *goroutine, void *argument) {
 }
 static void forked(void) {
     struct thread *self = this_thread();
+    atomic_store(&sched_parked, 0);
     stacks_each(end_if_running, self);
     for (int i = 0, all = atomic_load(&worker_count); i < all; i++) {
         struct worker *worker = atomic_load(&workers[i]);
@@ -440,6 +466,7 @@ const struct gc_scheduler_hooks gc_scheduler_hooks = {
     .forked = forked,
     .processors_changed = sched_processors_changed,
     .give_back = stacks_give_back,
+    .thread_rests = deadlock_look_again,
     .blocking_begins = blocking_begins,
     .blocking_ended = blocking_ended,
 };

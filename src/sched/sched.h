@@ -213,8 +213,8 @@ void poll_outside(int change);
 extern void (*_Atomic poll_outside_forked)(struct thread *self); /* in a child, after all else */
 
 /* --- traceback.c --- */
-/* Prints the stacks of all goroutines and threads, the caller's own first. INSIDE, no lock held. */
-void traceback_all(struct thread *self, int fd);
+/* Prints the stacks of all goroutines and threads. INSIDE, no lock held. */
+void traceback_all(struct thread *self, int fd, bool own_first);
 /* Those of the goroutines that no thread is on and that `choose` chooses, while the world is stopped. */
 void traceback_some(struct thread *self, int fd, bool (*choose)(struct goroutine *));
 

@@ -174,7 +174,7 @@ static void print_all(const struct capture *capture, int fd, bool own_first) {
         os_print(fd, "\n...additional frames elided: there is no memory for them...\n");
 }
 
-void traceback_some(struct thread *self, int fd, bool (*choose)(struct goroutine *)) {
+static void print_stacks(struct thread *self, int fd, bool (*choose)(struct goroutine *), bool own_first) {
     OS_SPILL_REGISTERS();
     os_place here = os_place_here();
     struct capture capture = {.self = self, .here = &here, .choose = choose};
@@ -183,20 +183,24 @@ void traceback_some(struct thread *self, int fd, bool (*choose)(struct goroutine
     thread_safe_end(self);
     world_stopped_do(self, capture_all, &capture);
     thread_safe_begin(self);
-    print_all(&capture, fd, choose == NULL && self->numbers->number > 0);
+    print_all(&capture, fd, own_first && self->numbers->number > 0);
     thread_safe_end(self);
     if (capture.capacity)
         os_unmap(capture.memory, capture.capacity);
     OS_KEEP_FRAME();
 }
 
-void traceback_all(struct thread *self, int fd) {
-    traceback_some(self, fd, NULL);
+void traceback_some(struct thread *self, int fd, bool (*choose)(struct goroutine *)) {
+    print_stacks(self, fd, choose, false);
+}
+
+void traceback_all(struct thread *self, int fd, bool own_first) {
+    print_stacks(self, fd, NULL, own_first);
 }
 
 void bw_goroutine_dump(int fd) {
     struct thread *self = thread_enter();
     os_goroutine();
-    traceback_all(self, fd);
+    traceback_all(self, fd, true);
     thread_leave(self);
 }

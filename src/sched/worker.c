@@ -169,8 +169,11 @@ static bool worker_start(struct thread *self, bool seeks) {
         worker->seeking = seeks;
         worker->observes = !seeks;
         atomic_store(&workers[index], worker);
-        if (thread_start_internal(self, worker_body, worker, "burrow-worker"))
+        if (thread_start_internal(self, worker_body, worker, "burrow-worker")) {
+            if (index == 0)
+                quit_watch(self);
             return true;
+        }
         atomic_store(&workers[index], NULL);
         os_unmap(worker, sizeof *worker);
     }
@@ -436,8 +439,23 @@ static struct goroutine *observe(struct thread *self, struct worker *worker) {
 
 struct nap {
     int64_t pause, quiet;
-    bool polls;
+    int64_t look; /* after so long it looks whether the program is deadlocked; 0: not any more */
+    bool polls, looks;
+    int64_t until;
 };
+
+bool deadlock_workers_sleep(void) {
+    return atomic_load(&running) == 0 && !work_waits() && timers_earliest() == INT64_MAX &&
+           atomic_load(&sched_poll_waiters) == 0;
+}
+
+/* It has slept for so long. */
+static void look_for_deadlock(struct thread *self, struct nap *nap) {
+    if (deadlock_look(self) == DEADLOCK_LATER)
+        nap->look = nap->look * 2 < DEADLOCK_MOST_NS ? nap->look * 2 : DEADLOCK_MOST_NS;
+    else
+        nap->look = 0;
+}
 
 static void roles_take(struct worker *worker, struct nap *nap) {
     int none = 0;
@@ -465,7 +483,7 @@ static void observer_pause(struct worker *worker, struct nap *nap) {
 }
 
 /* Sleeps until it is woken, something is due, or its pause is over. Goroutines whose descriptors are ready. */
-static struct goroutine *take_nap(struct thread *self, struct worker *worker, const struct nap *nap) {
+static struct goroutine *take_nap(struct thread *self, struct worker *worker, struct nap *nap) {
     struct goroutine *list = NULL;
     int64_t until = INT64_MAX, now = (int64_t)os_now_ns();
     if (worker->observes)
@@ -481,6 +499,9 @@ static struct goroutine *take_nap(struct thread *self, struct worker *worker, co
     bool in_poll = nap->polls && atomic_load(&sched_polls);
     atomic_store(&worker->in_poll, in_poll);
     atomic_thread_fence(memory_order_seq_cst);
+    nap->looks = until == INT64_MAX && nap->look && atomic_load(&running) == 0 && atomic_load(&observing) == 0;
+    if (nap->looks)
+        nap->until = until = now + nap->look;
     int64_t wait = until == INT64_MAX ? -1 : until > now ? until - now : 0;
     bool sooner = (roles[0] || roles[1]) && timers_earliest() < until;
     if (wait != 0 && !sooner && atomic_load(&worker->woken) == ASLEEP) {
@@ -510,7 +531,7 @@ static bool is_woken(struct worker *worker) {
 
 /* Until there may be something for it, which is looked for then, or is returned. */
 static struct goroutine *idle(struct thread *self, struct worker *worker) {
-    struct nap nap = {.pause = OBSERVE_NS};
+    struct nap nap = {.pause = OBSERVE_NS, .look = DEADLOCK_NS};
     struct goroutine *goroutine = NULL;
     atomic_store(&worker->woken, ASLEEP);
     bool sought = worker->seeking;
@@ -536,6 +557,8 @@ static struct goroutine *idle(struct thread *self, struct worker *worker) {
         }
         if (worker->observes)
             observer_pause(worker, &nap);
+        else if (nap.looks && atomic_load(&worker->woken) == ASLEEP && (int64_t)os_now_ns() >= nap.until)
+            look_for_deadlock(self, &nap);
     }
     if (nap.polls)
         atomic_store(&polling, 0);
@@ -578,9 +601,11 @@ static struct goroutine *wait_for_locked(struct thread *self, struct worker *wor
                 token_take(worker); /* if there is none it runs all the same, this once */
             return goroutine;
         }
+        self->resting = true;
         thread_safe_begin(self);
         os_wait(&worker->woken, ASLEEP, -1);
         thread_safe_end(self);
+        self->resting = false;
     }
 }
 

@@ -88,6 +88,21 @@ void token_leave(struct worker *worker);
 /* The worker's thread is going to wait, or its goroutine stays for long: others run meanwhile. */
 void worker_steps_aside(struct thread *self, struct worker *worker);
 void workers_forked(struct thread *self);
+bool deadlock_workers_sleep(
+    void); /* no goroutine runs or is ready, no timer, no descriptor: as far as can be seen at once */
+
+/* --- quit.c --- */
+void quit_watch(struct thread *self); /* INSIDE, no lock held */
+
+/* --- deadlock.c --- */
+enum deadlock { DEADLOCK_IS, DEADLOCK_NO, DEADLOCK_LATER };
+#define DEADLOCK_NS ((int64_t)10000000)        /* asleep for so long: it looks */
+#define DEADLOCK_MOST_NS ((int64_t)1000000000) /* between two looks */
+/* Ends the program if nothing in it can go on. NO: not before somebody else has looked; LATER: nobody else may. INSIDE, no
+ * lock held; the caller sleeps, or is about to. */
+enum deadlock deadlock_look(struct thread *self);
+extern _Atomic int sched_parked;               /* threads that wait in sched_park themselves */
+void deadlock_look_again(struct thread *self); /* INSIDE, no lock held: the caller may be the last to do anything */
 
 /* --- sched.c --- */
 void worker_run(struct worker *worker, struct goroutine *goroutine); /* from its own stack */

@@ -339,7 +339,13 @@ static void test_while_running(void **state) {
 
 // --- code whose unwind information is wrong: whoever believes it reads where nothing is ---
 
-#if defined(__x86_64__)
+// The thread sanitizer's runtime lets no fault be left by a jump.
+#if defined(__x86_64__) && !defined(__SANITIZE_THREAD__)
+#define WRONG_INFORMATION 1
+#else
+#define WRONG_INFORMATION 0
+#endif
+#if WRONG_INFORMATION
 void lies(atomic_int *flag);
 __asm__(".text\n.globl lies\n.type lies, @function\nlies:\n.cfi_startproc\n"
         ".cfi_escape 0x0f, 0x04, 0x0b, 0xf0, 0x7f, 0x06\n" // the caller's frame: what is at address -16
@@ -403,9 +409,10 @@ static void test_minutes(void **state) {
 
 int main(int argc, char **argv) {
     static const struct child children[] = {
-#if defined(__x86_64__)
+#if WRONG_INFORMATION
         {"wrong_information", child_wrong_information},
 #endif
+        {"nothing", NULL},
     };
     child_main(argc, argv, children, COUNT_OF(children));
     const struct CMUnitTest tests[] = {
@@ -414,7 +421,7 @@ int main(int argc, char **argv) {
         cmocka_unit_test(test_many),
         cmocka_unit_test(test_deep),
         cmocka_unit_test(test_while_running),
-#if defined(__x86_64__)
+#if WRONG_INFORMATION
         cmocka_unit_test(test_wrong_information),
 #endif
         cmocka_unit_test(test_minutes),
