@@ -248,7 +248,7 @@ has '5 goroutines                          no change' \
     '[{10 55} {20 210} {30 465} {40 820} {50 1275}]' \
     'in vain: out of luck' \
     '4 goroutines counted to 4000' \
-    'squares = bw_make_chan(long, 10)      make +2 (+176 bytes)  channel +2 (+176 bytes)' \
+    'squares = bw_make_chan(long, 10)      make +2 (+192 bytes)  channel +2 (+192 bytes)' \
     '100 squares, 328350 in all' \
     '5 goroutines more                     no change'
 
