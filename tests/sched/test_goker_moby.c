@@ -162,9 +162,8 @@ static void follow27782(struct logger27782 *logger, signal_chan close) {
     }
     if (removes) {
         bw_mutex_lock(&watcher->mutex);
-        for (bool exists = true; exists;)
+        for (;;) // the file is there: nobody removes it
             bw_cond_wait(&watcher->removed);
-        bw_mutex_unlock(&watcher->mutex);
     }
     bw_close(watcher->done);
 }
