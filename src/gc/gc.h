@@ -55,8 +55,8 @@ struct thread {
     uintptr_t maker_pc;           /* where pthread_create was called for it */
     int maker;                    /* by the thread of this number */
     uintptr_t thread_pointer;
-    pid_t id;
-    void *argument; /* between pthread_create and the new thread's first step: what it was given */
+    _Atomic pid_t id; /* 0: it has not begun. Written after what else says which thread it is */
+    void *argument;   /* between pthread_create and the new thread's first step: what it was given */
     struct thread *next, *previous;
 };
 

@@ -247,9 +247,9 @@ static BW__COLD void check_stack(struct thread *self) {
 static void adopt(struct thread *self) {
     thread_set_stack(self, os_current_stack());
     self->thread_pointer = os_thread_pointer();
-    self->id = os_thread_id();
     self->handle = (uintptr_t)pthread_self();
     self->library = os_thread_is_own;
+    atomic_store(&self->id, os_thread_id());
     thread_current = self;
     self->numbers = &os_goroutine_now;
     if (!self->internal) {

@@ -28,7 +28,7 @@ struct look {
 
 static void find_joined(struct thread *thread, void *argument) {
     struct thread **joins = argument;
-    if (*joins && thread->handle == (*joins)->joins && !atomic_load(&thread->gone) &&
+    if (*joins && atomic_load(&thread->id) != 0 && thread->handle == (*joins)->joins && !atomic_load(&thread->gone) &&
         (thread->parked || thread->joining))
         *joins = NULL;
 }
@@ -41,7 +41,12 @@ static void look_at_thread(struct thread *thread, void *argument) {
         look->result = DEADLOCK_LATER;
         return;
     }
-    look->main_is_there |= thread->id == getpid();
+    pid_t id = atomic_load(&thread->id);
+    if (id == 0) { /* between pthread_create and its first step: it may be written to at this moment */
+        look->result = DEADLOCK_NO;
+        return;
+    }
+    look->main_is_there |= id == getpid();
     if (!thread->library)
         look->program_threads++;
     if (thread == look->self && thread->worker && !thread->parked)
