@@ -43,8 +43,8 @@ static bool ended_clearly(void) {
     static const char start[] = "fatal error: ";
     const char *end = strchr(outcome.err, '\n');
     return outcome.status == 2 && strncmp(outcome.err, start, sizeof start - 1) == 0 && end && end[1] == 0 &&
-           (outcome.out[0] == 0 || strcmp(outcome.out, "right\n") == 0) && !strstr(outcome.err, "internal error") &&
-           !strstr(outcome.err, "missed") && !strstr(outcome.err, "verify:");
+           (outcome.out[0] == 0 || strcmp(outcome.out, "right\n") == 0 || strcmp(outcome.out, "refused\n") == 0) &&
+           !strstr(outcome.err, "internal error") && !strstr(outcome.err, "missed") && !strstr(outcome.err, "verify:");
 }
 
 static void check_run(void) {
