@@ -30,14 +30,14 @@ struct thread {
     os_place place;                  /* while SAFE or stopped; nothing below its stack pointer is in use */
     const void *interrupted_context; /* stopped by the signal: what the kernel saved. NULL: it is at `place` */
     bool blocking;                   /* SAFE within bw_blocking, not within the library */
-    bool
-        resting; /* one of the library's that runs code of the program, and waits for some: it has nothing on its stack */
-    bool joining;            /* SAFE within libc, until another thread ends: */
-    uintptr_t joins, handle; /* that one's pthread_t (0: or a time comes); its own */
-    bool parked;             /* it waits in sched_park, itself */
-    bool ending;             /* it does nothing any more that others could wait for */
-    bool library;            /* os_start_thread made it */
-    uintptr_t saved[64];     /* SAFE in bw_blocking: the registers, from a frame that is gone */
+    /* One of the library's own that runs code of the program waits for some: nothing of the program's is on its stack. */
+    _Atomic bool resting;
+    _Atomic bool joining;            /* SAFE within libc, until another thread ends: */
+    _Atomic uintptr_t joins, handle; /* that one's pthread_t (0: or a time comes); its own */
+    _Atomic bool parked;             /* it waits in sched_park, itself */
+    _Atomic bool ending;             /* it does nothing any more that others could wait for */
+    bool library;                    /* os_start_thread made it */
+    uintptr_t saved[64];             /* SAFE in bw_blocking: the registers, from a frame that is gone */
     os_stack stack;
     uintptr_t reserve;                /* the lowest part of the stack, where nobody becomes INSIDE */
     os_range alternate;               /* the alternate signal stack it was stopped on; {0, 0}: on none */
@@ -122,8 +122,9 @@ void thread_copy_words(uintptr_t *to, uintptr_t from, uintptr_t end);
 /* What ended threads returned and nobody has joined: (pthread_t, value) pairs. */
 void threads_results(uintptr_t *lo, uintptr_t *hi);
 void threads_reap(void); /* records of threads that ended without telling; INSIDE, with the gc lock, the world runs */
-void threads_each(void (*visit)(struct thread *, void *), void *context);        /* while the world is stopped */
-void threads_each_locked(void (*visit)(struct thread *, void *), void *context); /* at any time; it takes no lock */
+void threads_each(void (*visit)(struct thread *, void *), void *context); /* while the world is stopped */
+void threads_each_locked(void (*visit)(struct thread *, void *),
+                         void *context); /* at any time, SAFE; it takes no lock */
 /* From here on it is on that stack. */
 void thread_set_stack(struct thread *self, os_stack stack);
 void runtime_make(void); /* makes everything once; any thread, any number of calls */
@@ -265,7 +266,8 @@ struct knobs {
     int64_t memory_limit;
     size_t min_heap;
     int processors;
-    bool trace, verify, ledger_at_exit, leaks, survives_quit;
+    bool trace, verify, ledger_at_exit, leaks, survives_quit, sched_detail;
+    uint32_t sched_trace;
     int stop_signal;
     uint32_t sched_stress; /* one in so many steps of the scheduler takes long; 0: none */
 };

@@ -66,6 +66,8 @@ static const struct {
     {"schedstress", COUNT, "one in N steps of the scheduler takes up to 50 microseconds"},
     {"leaks", FLAG, "collections find goroutines that can never run again"},
     {"sigquit", FLAG, "after SIGQUIT the program goes on"},
+    {"schedtrace", COUNT, "every N milliseconds a line about the workers, in Go's format"},
+    {"scheddetail", FLAG, "with schedtrace: each worker and goroutine as well"},
 };
 
 static bool is_signal(int knob) {
@@ -84,6 +86,8 @@ static void set_debug(int knob, int64_t value) {
     case 9: knobs.sched_stress = (uint32_t)value; break;
     case 10: knobs.leaks = value != 0; break;
     case 11: knobs.survives_quit = value != 0; break;
+    case 12: knobs.sched_trace = (uint32_t)value; break;
+    case 13: knobs.sched_detail = value != 0; break;
     case 8:
         os_fail_all_after = true; /* fall through */
         __attribute__((fallthrough));

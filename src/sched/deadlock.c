@@ -17,7 +17,7 @@
 
 #include <unistd.h>
 
-_Atomic int sched_parked;
+_Atomic int sched_parked, sched_sleeping;
 
 struct look {
     struct thread *self;
@@ -88,7 +88,15 @@ static void look_at_all(void *argument) {
 enum deadlock deadlock_look(struct thread *self) {
     if (!deadlock_workers_sleep() || os_handles_signals())
         return DEADLOCK_NO;
+    /* A stop ends the sleep that a thread is in: it is made only if nobody runs or sleeps elsewhere, as far as can be seen
+     * without. */
     struct look look = {.self = self};
+    thread_safe_begin(self);
+    threads_each_locked(look_at_thread, &look);
+    thread_safe_end(self);
+    if (look.result == DEADLOCK_NO)
+        return DEADLOCK_NO;
+    look = (struct look){.self = self};
     world_stopped_do(self, look_at_all, &look);
     if (look.result != DEADLOCK_IS)
         return look.result;
@@ -116,8 +124,12 @@ static void wake_parked(struct thread *thread, void *unused) {
 void deadlock_look_again(struct thread *self) {
     if (!deadlock_workers_sleep() || (sched_goroutines() == 0 && atomic_load(&sched_parked) == 0))
         return; /* nobody waits; or others go to sleep, and look then */
-    if (atomic_load(&worker_count) > 0)
+    if (atomic_load(&worker_count) > 0) {
         observer_want(self); /* it goes to sleep some time */
-    else
-        threads_each_locked(wake_parked, NULL);
+        return;
+    }
+    thread_safe_begin(self);
+    threads_each_locked(wake_parked, NULL);
+    thread_safe_end(self);
+    OS_KEEP_FRAME();
 }

@@ -104,6 +104,8 @@ static void wait_as_thread(struct thread *self, struct goroutine *goroutine) {
     int64_t look = DEADLOCK_NS;
     self->parked = true;
     atomic_fetch_add(&sched_parked, 1);
+    if (self->worker)
+        atomic_fetch_add(&sched_sleeping, 1);
     thread_safe_begin(self);
     while (atomic_load(&goroutine->woken) == 0) {
         uint64_t began = os_now_ns();
@@ -124,6 +126,8 @@ static void wait_as_thread(struct thread *self, struct goroutine *goroutine) {
     thread_safe_end(self);
     self->parked = false;
     atomic_fetch_sub(&sched_parked, 1);
+    if (self->worker)
+        atomic_fetch_sub(&sched_sleeping, 1);
     OS_KEEP_FRAME();
 }
 

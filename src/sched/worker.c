@@ -80,6 +80,11 @@ void sched_processors_changed(struct thread *self) {
     wake_one(self);
 }
 
+void sched_read_figures(struct sched_figures *now) {
+    *now = (struct sched_figures){knobs_processors(), atomic_load(&worker_count) - atomic_load(&sched_sleeping),
+                                  atomic_load(&seeking), atomic_load(&idle_count)};
+}
+
 /* --- waking --- */
 
 static struct worker *idle_pop(void) {
@@ -170,8 +175,10 @@ static bool worker_start(struct thread *self, bool seeks) {
         worker->observes = !seeks;
         atomic_store(&workers[index], worker);
         if (thread_start_internal(self, worker_body, worker, "burrow-worker")) {
-            if (index == 0)
+            if (index == 0) {
                 quit_watch(self);
+                trace_watch(self);
+            }
             return true;
         }
         atomic_store(&workers[index], NULL);
@@ -445,8 +452,8 @@ struct nap {
 };
 
 bool deadlock_workers_sleep(void) {
-    return atomic_load(&running) == 0 && !work_waits() && timers_earliest() == INT64_MAX &&
-           atomic_load(&sched_poll_waiters) == 0;
+    return atomic_load(&running) == 0 && atomic_load(&sched_sleeping) == atomic_load(&worker_count) && !work_waits() &&
+           timers_earliest() == INT64_MAX && atomic_load(&sched_poll_waiters) == 0;
 }
 
 /* It has slept for so long. */
@@ -536,6 +543,7 @@ static struct goroutine *idle(struct thread *self, struct worker *worker) {
     atomic_store(&worker->woken, ASLEEP);
     bool sought = worker->seeking;
     worker->seeking = false;
+    atomic_fetch_add(&sched_sleeping, 1);
     idle_push(worker);
     token_leave(worker);
     if (sought)
@@ -570,6 +578,7 @@ static struct goroutine *idle(struct thread *self, struct worker *worker) {
         else
             worker->observes = true;
     }
+    atomic_fetch_sub(&sched_sleeping, 1);
     return goroutine;
 }
 
@@ -602,9 +611,11 @@ static struct goroutine *wait_for_locked(struct thread *self, struct worker *wor
             return goroutine;
         }
         self->resting = true;
+        atomic_fetch_add(&sched_sleeping, 1);
         thread_safe_begin(self);
         os_wait(&worker->woken, ASLEEP, -1);
         thread_safe_end(self);
+        atomic_fetch_sub(&sched_sleeping, 1);
         self->resting = false;
     }
 }
@@ -725,6 +736,7 @@ void workers_forked(struct thread *self) {
     atomic_store(&seeking, 0);
     atomic_store(&observing, 0);
     atomic_store(&polling, 0);
+    atomic_store(&sched_sleeping, 0);
     atomic_store(&poller.until, 0);
     atomic_store(&observer.until, 0);
     if (poll_hooks_if_linked())

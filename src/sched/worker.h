@@ -94,6 +94,13 @@ bool deadlock_workers_sleep(
 /* --- quit.c --- */
 void quit_watch(struct thread *self); /* INSIDE, no lock held */
 
+/* --- trace.c --- */
+void trace_watch(struct thread *self); /* INSIDE, no lock held */
+struct sched_figures {
+    int processors, busy, seeking, idle; /* busy: workers that do not sleep */
+};
+void sched_read_figures(struct sched_figures *now); /* worker.c */
+
 /* --- deadlock.c --- */
 enum deadlock { DEADLOCK_IS, DEADLOCK_NO, DEADLOCK_LATER };
 #define DEADLOCK_NS ((int64_t)10000000)        /* asleep for so long: it looks */
@@ -101,6 +108,7 @@ enum deadlock { DEADLOCK_IS, DEADLOCK_NO, DEADLOCK_LATER };
 /* Ends the program if nothing in it can go on. NO: not before somebody else has looked; LATER: nobody else may. INSIDE, no
  * lock held; the caller sleeps, or is about to. */
 enum deadlock deadlock_look(struct thread *self);
+extern _Atomic int sched_sleeping;             /* workers that have nothing to run, or whose threads wait */
 extern _Atomic int sched_parked;               /* threads that wait in sched_park themselves */
 void deadlock_look_again(struct thread *self); /* INSIDE, no lock held: the caller may be the last to do anything */
 

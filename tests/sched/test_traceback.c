@@ -408,13 +408,12 @@ static void test_minutes(void **state) {
 }
 
 int main(int argc, char **argv) {
-    static const struct child children[] = {
 #if WRONG_INFORMATION
-        {"wrong_information", child_wrong_information},
-#endif
-        {"nothing", NULL},
-    };
+    static const struct child children[] = {{"wrong_information", child_wrong_information}};
     child_main(argc, argv, children, COUNT_OF(children));
+#else
+    child_main(argc, argv, NULL, 0);
+#endif
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_states),
         cmocka_unit_test(test_runnable),
