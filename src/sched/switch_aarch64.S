@@ -53,6 +53,7 @@ sched_entry:
     mov x29, #0
     bl sched_begin
     load_arguments x19
+    clear_arguments x19
     ldr x16, [x19, #FUNCTION]
     mov sp, x20
     mov x19, #0

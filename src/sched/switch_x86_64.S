@@ -5,7 +5,8 @@
  *                  goroutine's, and goes with neither.
  *   sched_entry    where sched_switch "returns" to on a new stack, the end of every backtrace: makes the call whose record
  *                  is at %rbx with the stack pointer of %r12, where the arguments are that are passed on the stack. The
- *                  record is below that, and so is gone once the function runs: it keeps no arguments alive.
+ *                  record is below that, and so is gone once the function runs; it is cleared, since frames of the
+ *                  function that leave words of theirs unwritten would keep the arguments alive there.
  */
 #if defined(__x86_64__)
 #include "call_record.inc"
@@ -63,6 +64,7 @@ sched_entry:
     xorl %ebp, %ebp
     call sched_begin
     load_arguments %rbx
+    clear_arguments %rbx
     movq FUNCTION(%rbx), %r11
     movl $8, %eax
     movq %r12, %rsp
