@@ -1,73 +1,86 @@
-/* mutex.pml - bw_mutex: may two have it, may it be forgotten that somebody waits, may one be made ready too early?
+/* mutex.pml - bw_mutex: may two have it, may it be forgotten that somebody waits, may one be made ready too early, is the
+ * mutex touched when it is gone?
  *
- * The code of src/sync/mutex.c, one step of it a step here: lock (with spinning), unlock, waking, handing over, against
- * parking and making ready. Three goroutines lock and unlock it several times. Whether one spins, whether one that was
- * woken has waited too long, and whether one that is handed the mutex has, is left open.
+ * The code of src/sync/mutex.c and of burrow/sync.h, one step of it a step here: lock, unlock in a quiet place and in a
+ * noisy one, waking, handing over, a place that becomes noisy and quiet again. Three goroutines lock and unlock it, some
+ * of them twice; each drops a reference while it holds the mutex for the last time, and who dropped the last one frees it
+ * when it has unlocked. Whether who was woken has waited too long, whether one that is handed the mutex has, and when a
+ * place becomes quiet, is left open.
  *
- * What is shown: at most one has the mutex; the bit WAITERS is right whenever nobody has the guard; who is to wake or to
- * hand over finds a waiter; a goroutine is made ready only when its stack is left; nothing stops before all have ended,
- * and then the mutex is as it was.
+ * Unlocking in a quiet place writes `locked` and then reads the place, with no barrier between, so that the processor may
+ * read first: the write waits in the thread's store buffer (`pending`), which is emptied some time later, by the thread's
+ * next atomic operation, or by the barrier that a waiter has the kernel give all threads.
+ *
+ * What is shown: at most one has the mutex; `needs` is right whenever nobody has the place's lock; a goroutine is made
+ * ready only when its stack is left; a mutex that is gone is not looked at; all get it and end.
  *
  * Variants that are wrong, and that the same search must find to be wrong:
- *   -DNO_SECOND_LOOK      who is to wait does not look again, under the guard, whether the mutex is still locked
- *   -DEARLY_RELEASE       the guard is released before the waiter's stack is left
- *   -DKEEPS_WOKEN         who has been woken, and waits again, leaves the bit WOKEN as it is
- *   -DWAKES_WITHOUT_MARK  who unlocks wakes a waiter and does not set WOKEN
- *   -DHANDS_OVER_FREE     who hands over clears LOCKED, and the new owner takes it for its own all the same
+ *   -DNO_BARRIER        who makes a place noisy has no barrier made
+ *   -DBARRIER_FIRST     it has it made before it writes that the place is noisy
+ *   -DNO_LOOK           who has queued does not look whether the mutex is still locked
+ *   -DEARLY_RELEASE     the place's lock is released before the waiter's stack is left
+ *   -DNO_NEEDS          who waits again after having been woken is not counted
+ *   -DFORGETS_NEXT      who leaves the queue does not count the one behind it
+ *   -DONE_LOOK          in a noisy place who unlocks looks whether anybody needs it only before it does
+ *   -DPLAIN_LOOK        who has unlocked in a place that is noisy by then looks whether it is needed with no barrier
+ *   -DSTEALS            who finds the first waiter starving after having unlocked hands over what may be another's
+ *   -DHANDS_TO_WOKEN    a starving waiter that was woken, and runs, is handed the mutex
+ *   -DTOUCHES           who has unlocked in a quiet place looks at the mutex to see whether anybody waits
  *
  *     spin -a mutex.pml && cc -O2 -DSAFETY -DCOLLAPSE -o pan pan.c && ./pan -m100000
  *
- * Abstractions: memory is sequentially consistent; time is a choice; a goroutine that is ready runs.
+ * Abstractions: memory is ordered as on x86-64, of the unlocking write; sequentially consistent else. One mutex in the
+ * place. Time is a choice; a goroutine that is ready runs.
  */
 #define N 3
 #define ROUNDS(me) (1 + (me < 2))
 
-#define LOCKED 1
-#define WAITERS 2
-#define STARVING 4
-#define WOKEN 8
+#define NOISY 0
+#define QUIET 1
 
-byte state;
+bool locked;
+bool pending[N]; /* a write of `locked = false` that nobody else sees yet */
+byte noise = QUIET;
 bool guard;
+byte needs;
 byte queue[N];
 byte queued;
-bool left[N];   /* its stack is left: it may be made ready */
+bool first_woken, first_starving;
+bool left[N]; /* its stack is left: it may be made ready */
 bool ready[N];
 bool handed[N];
 
 /* What is believed; no part of the code. */
 byte owners;
+byte references = N;
+bool gone;
 
-#define ACQUIRE() atomic { !guard; guard = true }
-#define RELEASE() d_step { assert(((state & WAITERS) != 0) == (queued > 0)); guard = false }
+#define FLUSH(i) if :: pending[i] -> pending[i] = false; locked = false :: else fi
+#define FLUSH_ALL() atomic { skip; FLUSH(0); FLUSH(1); FLUSH(2) }
+#define ACQUIRE() atomic { !guard; guard = true; FLUSH(me) }
+#define RELEASE() d_step { assert(needs == (queued > 0 && !first_woken)); guard = false }
 
-/* Sets `was` if the state was as expected, and is changed; else `seen` to what it is. */
-inline change(to) {
-    d_step {
-        swapped = (state == seen);
-        if
-        :: swapped -> state = to
-        :: else -> seen = state
-        fi
+inline try_lock(got) {
+    atomic {
+        assert(!gone);
+        FLUSH(me);
+        got = !locked;
+        locked = true
     }
 }
 
 inline append(who) {
-    d_step { queue[queued] = who; queued++ }
-}
-inline prepend(who) {
     d_step {
-        i = queued;
-        do
-        :: i > 0 -> queue[i] = queue[i - 1]; i--
-        :: else -> break
-        od;
-        queue[0] = who;
-        queued++;
-        i = 0
+        if
+        :: queued == 0 -> first_woken = false; first_starving = false; needs++
+        :: else
+        fi;
+        queue[queued] = who;
+        queued++
     }
 }
-inline take(who) {
+/* The first one leaves. */
+inline leave(who) {
     d_step {
         assert(queued > 0);
         who = queue[0];
@@ -77,163 +90,243 @@ inline take(who) {
         :: i < queued -> queue[i] = queue[i + 1]; i++
         :: else -> break
         od;
-        i = 0
+        i = 0;
+        if
+        :: queued > 0 ->
+            if
+            :: first_woken ->
+#ifndef FORGETS_NEXT
+                needs++
+#else
+                skip
+#endif
+            :: else
+            fi
+        :: else ->
+            if
+            :: !first_woken -> needs--
+            :: else
+            fi
+        fi;
+        first_woken = false;
+        first_starving = false
     }
 }
-
+inline hand_over(who) {
+    leave(who);
+    if
+    :: queued > 0 -> first_starving = true /* it has waited so long, too */
+    :: true
+    fi;
+    handed[who] = true
+}
 inline make_ready(who) {
     d_step { assert(left[who] && !ready[who]); ready[who] = true }
 }
 
+/* bw__mutex_unlocked */
+inline unlocked() {
+#ifdef PLAIN_LOOK
+    needed_now = (needs > 0);
+#else
+    atomic { FLUSH(me); needed_now = (needs > 0) }
+#endif
+    if
+    :: needed_now ->
+        ACQUIRE();
+        who = N;
+        if
+        :: queued > 0 && !first_woken ->
+            if
+            :: !first_starving ->
+                d_step { who = queue[0]; first_woken = true; needs-- }
+            :: else ->
+#ifdef STEALS
+                locked = true;
+                got = true;
+#else
+                try_lock(got);
+#endif
+                if
+                :: got -> hand_over(who)
+                :: else
+                fi
+            fi
+        :: else
+        fi;
+        RELEASE();
+        if
+        :: who < N -> make_ready(who)
+        :: else
+        fi
+    :: else
+    fi
+}
+
 proctype goroutine(byte me) {
-    byte rounds, seen, i, who;
-    byte woken, starving; /* bits */
-    bool swapped, waited, spun;
+    byte rounds, i, who;
+    bool got, waits, last, needed, needed_now;
     do
     :: rounds == ROUNDS(me) -> break
     :: else ->
-        woken = 0;
-        starving = 0;
-        waited = false;
-        spun = false;
+        waits = false;
         /* --- lock --- */
-        seen = 0;
-        change(LOCKED);
-        if
-        :: swapped -> goto locked
-        :: else
-        fi;
-again:
-        seen = state;
         do
-        :: !(seen & LOCKED) ->
-            change((seen | LOCKED) & ~woken);
+        ::
+            try_lock(got);
             if
-            :: swapped -> goto locked
-            :: else
-            fi
-        :: (seen & LOCKED) && !(seen & STARVING) && !spun ->
-            /* It spins once, if at all. */
-            if
-            :: !woken && (seen & WAITERS) && !(seen & WOKEN) ->
-                change(seen | WOKEN);
+            :: got ->
                 if
-                :: swapped -> woken = WOKEN
-                :: else
-                fi
-            :: true
-            fi;
-            spun = true;
-            seen = state
-        :: (seen & LOCKED) ->
-            ACQUIRE();
-            seen = state;
-            do
-            ::
-#ifndef NO_SECOND_LOOK
-                if
-                :: !(seen & LOCKED) ->
-                    RELEASE();
-                    goto again
+                :: waits ->
+                    ACQUIRE();
+                    leave(who);
+                    assert(who == me);
+                    RELEASE()
                 :: else
                 fi;
-#endif
-#ifdef KEEPS_WOKEN
-                change(seen | WAITERS | starving);
-#else
-                change((seen | WAITERS | starving) & ~woken);
-#endif
-                if
-                :: swapped -> break
-                :: else
-                fi
-            od;
-            handed[me] = false;
-            if
-            :: waited -> prepend(me)
-            :: else -> append(me)
-            fi;
-            waited = true;
-#ifdef EARLY_RELEASE
-            RELEASE();
-            left[me] = true;
-#else
-            left[me] = true;
-            RELEASE();
-#endif
-            atomic { ready[me]; ready[me] = false; left[me] = false }
-            if
-            :: handed[me] -> goto locked
-            :: else
-            fi;
-            woken = WOKEN;
-            spun = false;
-            if
-            :: starving = STARVING /* it has waited for too long */
-            :: true
-            fi;
-            seen = state
-        od;
-locked:
-        owners++;
-        assert(owners == 1);
-        owners--;
-        /* --- unlock --- */
-        seen = LOCKED;
-        change(0);
-        do
-        :: swapped -> break
-        :: else ->
-            assert(seen & LOCKED);
-            if
-            :: seen & STARVING ->
-                ACQUIRE();
-                take(who);
-                d_step {
-                    if
-                    :: queued == 0 -> state = state & ~(WAITERS | STARVING)
-                    :: else
-                    fi
-                }
-                if
-                :: queued > 0 -> d_step { state = state & ~STARVING } /* it has not waited for so long */
-                :: true
-                fi;
-                handed[who] = true;
-#ifdef HANDS_OVER_FREE
-                d_step { state = state & ~LOCKED }
-#endif
-                RELEASE();
-                make_ready(who);
                 break
+            :: else
+            fi;
+            ACQUIRE();
+            if
+            :: waits ->
+                d_step {
+                    first_woken = false;
+#ifndef NO_NEEDS
+                    needs++
+#endif
+                };
+                if
+                :: first_starving = true /* it has waited for too long */
+                :: true
+                fi
             :: else ->
                 if
-                :: (seen & WAITERS) && !(seen & WOKEN) ->
-#ifdef WAKES_WITHOUT_MARK
-                    change(seen & ~LOCKED);
-#else
-                    change((seen & ~LOCKED) | WOKEN);
+                :: noise == QUIET ->
+#ifdef BARRIER_FIRST
+                    FLUSH_ALL();
 #endif
-                    if
-                    :: swapped ->
-                        ACQUIRE();
-                        take(who);
-                        d_step {
-                            if
-                            :: queued == 0 -> state = state & ~WAITERS
-                            :: else
-                            fi
-                        }
-                        RELEASE();
-                        make_ready(who)
-                    :: else
-                    fi
-                :: else ->
-                    change(seen & ~LOCKED)
+                    noise = NOISY;
+#if !defined(NO_BARRIER) && !defined(BARRIER_FIRST)
+                    FLUSH_ALL()
+#endif
+                :: else
+                fi;
+                handed[me] = false;
+                waits = true;
+                append(me)
+            fi;
+            assert(!gone);
+            got = false;
+#ifndef NO_LOOK
+            if
+            :: !locked && queue[0] == me ->
+                d_step { first_woken = true; needs--; got = true };
+                RELEASE()
+            :: else
+            fi;
+#endif
+            if
+            :: got
+            :: else ->
+#ifdef EARLY_RELEASE
+                RELEASE();
+                left[me] = true;
+#else
+                left[me] = true;
+                RELEASE();
+#endif
+                atomic { ready[me]; ready[me] = false; left[me] = false }
+                if
+                :: handed[me] -> break
+                :: else
                 fi
             fi
         od;
-        rounds++
+        owners++;
+        assert(owners == 1);
+        rounds++;
+        last = false;
+        if
+        :: rounds == ROUNDS(me) -> d_step { references--; last = (references == 0) }
+        :: else
+        fi;
+        owners--;
+        /* --- unlock --- */
+        if
+        :: noise == QUIET ->
+            assert(!gone);
+            pending[me] = true;
+#ifdef TOUCHES
+            assert(!gone);
+#endif
+            if
+            :: noise != QUIET -> unlocked()
+            :: else
+            fi
+        :: else ->
+            needed = (needs > 0);
+            got = false;
+            if
+            :: needed ->
+                ACQUIRE();
+#ifdef HANDS_TO_WOKEN
+                if
+                :: queued > 0 && first_starving -> hand_over(who); got = true
+                :: else
+                fi;
+#else
+                if
+                :: queued > 0 && !first_woken && first_starving -> hand_over(who); got = true
+                :: else
+                fi;
+#endif
+                RELEASE();
+                if
+                :: got -> make_ready(who)
+                :: else
+                fi
+            :: else
+            fi;
+            if
+            :: got
+            :: else ->
+                atomic { assert(!gone); FLUSH(me); locked = false }
+#ifdef ONE_LOOK
+                if
+                :: needed -> unlocked()
+                :: else
+                fi;
+#else
+                unlocked();
+#endif
+                if
+                :: !needed ->
+                    /* found_nobody: it has lingered for long enough */
+                    ACQUIRE();
+                    if
+                    :: queued == 0 && noise == NOISY -> noise = QUIET
+                    :: else
+                    fi;
+                    RELEASE()
+                :: true
+                fi
+            fi
+        fi;
+        if
+        :: last -> atomic { FLUSH(me); gone = true }
+        :: else
+        fi
+    od
+}
+
+/* Store buffers empty themselves. */
+active proctype buffers() {
+end_empty:
+    do
+    :: atomic { pending[0] -> pending[0] = false; locked = false }
+    :: atomic { pending[1] -> pending[1] = false; locked = false }
+    :: atomic { pending[2] -> pending[2] = false; locked = false }
     od
 }
 
@@ -245,6 +338,6 @@ init {
         :: else -> break
         od
     }
-    _nr_pr == 1;
-    assert(state == 0 && queued == 0 && !guard && owners == 0)
+    _nr_pr == 2;
+    assert(gone && queued == 0 && needs == 0 && !guard && owners == 0)
 }

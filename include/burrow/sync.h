@@ -44,9 +44,7 @@ struct bw__waiter;
 /* A lock that one goroutine or thread holds at a time. Who unlocks need not be who locked. As Go's: a waiter that has
  * been passed over for a millisecond is handed the lock, and so are those after it, until nobody has waited so long. */
 typedef struct bw_mutex {
-    uint32_t bw__state;
-    uint32_t bw__guard;
-    struct bw__waiter *bw__waiters;
+    uint32_t bw__locked;
 } bw_mutex;
 
 /* Those who wait for something that is told once for each of them. */
@@ -59,27 +57,40 @@ typedef struct bw__sleepers {
 BW__BEGIN
 BW_API void bw__mutex_lock_slow(bw_mutex *mutex);
 BW_API void bw__mutex_unlock_slow(bw_mutex *mutex);
-BW_API bool bw__mutex_try_slow(bw_mutex *mutex);
+BW_API void bw__mutex_unlocked(bw_mutex *mutex);
+/* Where those wait whose mutex has such an address: is it quiet there? */
+#define BW__MUTEX_PLACES_BITS 10
+#define BW__MUTEX_PLACES (1 << BW__MUTEX_PLACES_BITS)
+#define BW__MUTEX_QUIET 1
+BW_API extern uint8_t bw__mutex_places[BW__MUTEX_PLACES];
+static inline size_t bw__mutex_place(const bw_mutex *mutex) {
+    return (size_t)((uint64_t)(uintptr_t)mutex * UINT64_C(0x9E3779B97F4A7C15) >> (64 - BW__MUTEX_PLACES_BITS));
+}
 
-/* Cost of lock and unlock, if nobody else is there: one compare-and-swap each. */
+/* Cost of lock and unlock, if nobody else is there: one compare-and-swap, and a store. */
 static inline void bw_mutex_lock(bw_mutex *mutex) {
     uint32_t unlocked = 0;
     if (BW__UNLIKELY(
-            !__atomic_compare_exchange_n(&mutex->bw__state, &unlocked, 1, false, __ATOMIC_ACQUIRE, __ATOMIC_RELAXED)))
+            !__atomic_compare_exchange_n(&mutex->bw__locked, &unlocked, 1, false, __ATOMIC_ACQUIRE, __ATOMIC_RELAXED)))
         bw__mutex_lock_slow(mutex);
 }
 /* Ends the program if it is not locked: "fatal error: sync: unlock of unlocked mutex". */
 static inline void bw_mutex_unlock(bw_mutex *mutex) {
-    uint32_t locked = 1;
-    if (BW__UNLIKELY(
-            !__atomic_compare_exchange_n(&mutex->bw__state, &locked, 0, false, __ATOMIC_RELEASE, __ATOMIC_RELAXED)))
+    const uint8_t *place = &bw__mutex_places[bw__mutex_place(mutex)];
+    if (BW__UNLIKELY(__atomic_load_n(place, __ATOMIC_RELAXED) != BW__MUTEX_QUIET ||
+                     __atomic_load_n(&mutex->bw__locked, __ATOMIC_RELAXED) != 1)) {
         bw__mutex_unlock_slow(mutex);
+        return;
+    }
+    __atomic_store_n(&mutex->bw__locked, 0, __ATOMIC_RELEASE);
+    __atomic_signal_fence(__ATOMIC_SEQ_CST); /* a waiter sees to the processor's order */
+    if (BW__UNLIKELY(__atomic_load_n(place, __ATOMIC_RELAXED) != BW__MUTEX_QUIET))
+        bw__mutex_unlocked(mutex);
 }
 /* Locks it if that takes no waiting, and says whether it did. */
 static inline bool bw_mutex_try_lock(bw_mutex *mutex) {
     uint32_t unlocked = 0;
-    return __atomic_compare_exchange_n(&mutex->bw__state, &unlocked, 1, false, __ATOMIC_ACQUIRE, __ATOMIC_RELAXED) ||
-           (unlocked != 1 && bw__mutex_try_slow(mutex));
+    return __atomic_compare_exchange_n(&mutex->bw__locked, &unlocked, 1, false, __ATOMIC_ACQUIRE, __ATOMIC_RELAXED);
 }
 BW__END
 

@@ -128,6 +128,10 @@ static inline void os_lock_release(os_lock *lock) {
     if (__builtin_expect(atomic_load_explicit(&lock->sleepers, memory_order_relaxed) != 0, 0))
         os_lock_wake(lock);
 }
+/* Every thread of the process has a full barrier between what it did before the call and what it does after (a few
+ * microseconds). _works: the system can, as far as has been seen; where it cannot os_barrier_of_all waits until it is so. */
+void os_barrier_of_all(void);
+bool os_barrier_of_all_works(void);
 /* Sleeps while *word == value, at most `timeout_ns` (negative: no limit). Wakes spuriously. */
 void os_wait(_Atomic uint32_t *word, uint32_t value, int64_t timeout_ns);
 void os_wake(_Atomic uint32_t *word, int count);

@@ -28,12 +28,33 @@ void os_wake(_Atomic uint32_t *word, int count) {
     syscall(SYS_futex, word, FUTEX_WAKE_PRIVATE, count, NULL, NULL, 0);
 }
 
-/* All threads have a full barrier between what they did before and what they do after; false: the system cannot. */
 static bool barrier_of_all(void) {
     if (syscall(SYS_membarrier, MEMBARRIER_CMD_PRIVATE_EXPEDITED, 0, 0) == 0)
         return true;
     return syscall(SYS_membarrier, MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED, 0, 0) == 0 &&
            syscall(SYS_membarrier, MEMBARRIER_CMD_PRIVATE_EXPEDITED, 0, 0) == 0;
+}
+
+static _Atomic int works; /* 0: not known yet; -1: no */
+
+bool os_barrier_of_all_works(void) {
+    if (atomic_load_explicit(&works, memory_order_relaxed) == 0) {
+        int saved = errno, unknown = 0;
+        atomic_compare_exchange_strong(&works, &unknown, barrier_of_all() ? 1 : -1);
+        errno = saved;
+    }
+    return atomic_load_explicit(&works, memory_order_relaxed) > 0;
+}
+
+void os_barrier_of_all(void) {
+    int saved = errno;
+    if (!barrier_of_all()) {
+        /* It has been forbidden since. No write waits for so long in a processor. */
+        atomic_store(&works, -1);
+        struct timespec left = {0, SLEEP_AT_MOST_NS};
+        while (nanosleep(&left, &left) != 0 && errno == EINTR) {}
+    }
+    errno = saved;
 }
 
 void os_lock_acquire_slowly(os_lock *lock) {

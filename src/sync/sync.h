@@ -21,6 +21,11 @@ struct bw__waiter {
     int64_t wants;  /* of a semaphore */
     bool parked;    /* in a cond's queue it is before it parks */
     bool handed;    /* what it waits for is its own now */
+    /* Of a mutex (mutex.c): */
+    const bw_mutex *mutex;    /* NULL: not in a queue */
+    struct bw__waiter *other; /* the first waiter for another mutex; of the first */
+    bool woken;               /* it tries; of the first */
+    bool starving;            /* it is to be handed the mutex; of the first */
 };
 
 /* 0 free, 1 held, 2 held and somebody sleeps. One word, of which nothing is touched once it is released: by then the

@@ -3,7 +3,12 @@
 // timeout: 200
 #include "support.h"
 
+#include <linux/filter.h>
+#include <linux/seccomp.h>
 #include <stdatomic.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
 
 static void spin_for(int rounds) {
     for (volatile int i = 0; i < rounds; i++) {}
@@ -171,12 +176,10 @@ static void test_starving(void **state) {
             bw_yield();
         sleep_ms(0);
     }
-    while (__atomic_load_n(&m->bw__state, __ATOMIC_RELAXED) == 1)
-        bw_yield();
-    sleep_ms(5);
+    sleep_ms(50);
     bw_mutex_unlock(m);
     bw_waitgroup_wait(&all);
-    CHECK(bw_len(*order) == 50 && m->bw__state == 0 && m->bw__waiters == NULL);
+    CHECK(bw_len(*order) == 50 && m->bw__locked == 0);
 }
 
 // Many locks, each protecting one pair, taken in order, as those of a table are.
@@ -227,6 +230,113 @@ static void test_another_unlocks(void **state) {
         bw_go(unlocks, &m);
     }
     bw_mutex_lock(&m);
+}
+
+// Many mutexes whose waiters are found in the same place: who waits for one is not woken for another, and is for its own.
+enum { SAME = 6 };
+static void hammer_same(bw_mutex **same, long *counters, size_t loops, uint64_t seed) {
+    struct random random = {seed};
+    for (size_t i = 0; i < loops; i++) {
+        size_t k = random_below(&random, SAME);
+        bw_mutex_lock(same[k]);
+        ++counters[k];
+        if (i % 20 == 0)
+            bw_yield();
+        bw_mutex_unlock(same[k]);
+    }
+}
+static void test_same_place(void **state) {
+    (void)state;
+    enum { MANY = 60000 };
+    bw_mutex *all = bw_alloc(MANY * sizeof *all), **same = bw_alloc(SAME * sizeof *same);
+    size_t count = 0;
+    for (size_t i = 0; i < MANY && count < SAME; i++)
+        if (bw__mutex_place(&all[i]) == bw__mutex_place(&all[0]))
+            same[count++] = &all[i];
+    CHECK(count == SAME, "%zu", count);
+    long *counters = bw_alloc_noscan(SAME * sizeof *counters), sum = 0;
+    bw_waitgroup group = {0};
+    size_t loops = effort(3000);
+    for (uint64_t i = 0; i < 20; i++)
+        bw_waitgroup_go(&group, hammer_same, same, counters, loops, i);
+    bw_waitgroup_wait(&group);
+    for (int i = 0; i < SAME; i++)
+        sum += counters[i];
+    CHECK(sum == 20 * (long)loops, "%ld", sum);
+}
+
+// Who unlocks last may take the mutex's memory away at once: nothing of it is touched after that.
+struct shared {
+    bw_mutex lock;
+    int users;
+};
+static void use_shared(struct shared *shared, size_t bytes, int turns) {
+    for (int i = 0; i < turns; i++) {
+        bw_mutex_lock(&shared->lock);
+        bool last = i == turns - 1 && --shared->users == 0;
+        bw_mutex_unlock(&shared->lock);
+        if (last)
+            CHECK(munmap(shared, bytes) == 0);
+    }
+}
+struct shared_by_thread {
+    struct shared *shared;
+    size_t bytes;
+    int turns;
+};
+static void *use_shared_in_thread(void *argument) {
+    struct shared_by_thread *by = argument;
+    use_shared(by->shared, by->bytes, by->turns);
+    return NULL;
+}
+static void test_gone(void **state) {
+    (void)state;
+    size_t bytes = (size_t)sysconf(_SC_PAGESIZE);
+    for (int round = 0; round < (int)effort(300); round++) {
+        struct shared *shared = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+        CHECK(shared != MAP_FAILED);
+        shared->users = 5;
+        struct shared_by_thread by = {shared, bytes, 1 + round % 40};
+        pthread_t thread;
+        CHECK(pthread_create(&thread, NULL, use_shared_in_thread, &by) == 0);
+        bw_waitgroup group = {0};
+        for (int i = 0; i < 4; i++)
+            bw_waitgroup_go(&group, use_shared, shared, bytes, by.turns);
+        bw_waitgroup_wait(&group);
+        CHECK(pthread_join(thread, NULL) == 0);
+    }
+}
+
+// Where membarrier(2) is forbidden, from the beginning or from some time on.
+static void forbid_membarrier(void) {
+    struct sock_filter filter[] = {
+        BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
+        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_membarrier, 0, 1),
+        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | EPERM),
+        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+    };
+    struct sock_fprog program = {COUNT_OF(filter), filter};
+    CHECK(prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0);
+    CHECK(syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, SECCOMP_FILTER_FLAG_TSYNC, &program) == 0);
+    CHECK(syscall(SYS_membarrier, 0, 0, 0) < 0 && errno == EPERM);
+}
+static void child_no_membarrier(void) {
+    forbid_membarrier();
+    test_mixed(NULL);
+    test_accounts(NULL);
+    test_gone(NULL);
+}
+static void child_membarrier_forbidden_later(void) {
+    test_mixed(NULL);
+    forbid_membarrier();
+    test_mixed(NULL);
+    test_accounts(NULL);
+    test_gone(NULL);
+}
+static void test_no_membarrier(void **state) {
+    (void)state;
+    assert_succeeded("no_membarrier", NULL, NULL);
+    assert_succeeded("membarrier_forbidden_later", NULL, NULL);
 }
 
 // --- reader/writer mutex ---
@@ -465,22 +575,26 @@ static void test_nil(void **state) {
 int main(int argc, char **argv) {
 #define CHILD(name)                                                                                                    \
     { #name, name }
-    static const struct child children[] = {CHILD(mutex_unlock),      CHILD(mutex_unlock_2),    CHILD(rwmutex_unlock),
-                                            CHILD(rwmutex_unlock_2),  CHILD(rwmutex_unlock_3),  CHILD(rwmutex_runlock),
-                                            CHILD(rwmutex_runlock_2), CHILD(rwmutex_runlock_3), {"nil", child_nil}};
+    static const struct child children[] = {CHILD(mutex_unlock),
+                                            CHILD(mutex_unlock_2),
+                                            CHILD(rwmutex_unlock),
+                                            CHILD(rwmutex_unlock_2),
+                                            CHILD(rwmutex_unlock_3),
+                                            CHILD(rwmutex_runlock),
+                                            CHILD(rwmutex_runlock_2),
+                                            CHILD(rwmutex_runlock_3),
+                                            {"nil", child_nil},
+                                            {"no_membarrier", child_no_membarrier},
+                                            {"membarrier_forbidden_later", child_membarrier_forbidden_later}};
     child_main(argc, argv, children, COUNT_OF(children));
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_mutex),
-        cmocka_unit_test(test_mixed),
-        cmocka_unit_test(test_fairness),
-        cmocka_unit_test(test_starving),
-        cmocka_unit_test(test_accounts),
-        cmocka_unit_test(test_another_unlocks),
-        cmocka_unit_test(test_parallel_readers),
-        cmocka_unit_test(test_rwmutex),
-        cmocka_unit_test(test_readers_then_writer),
-        cmocka_unit_test(test_rw_fairness),
-        cmocka_unit_test(test_misuse),
+        cmocka_unit_test(test_mutex),         cmocka_unit_test(test_mixed),
+        cmocka_unit_test(test_fairness),      cmocka_unit_test(test_starving),
+        cmocka_unit_test(test_accounts),      cmocka_unit_test(test_another_unlocks),
+        cmocka_unit_test(test_same_place),    cmocka_unit_test(test_gone),
+        cmocka_unit_test(test_no_membarrier), cmocka_unit_test(test_parallel_readers),
+        cmocka_unit_test(test_rwmutex),       cmocka_unit_test(test_readers_then_writer),
+        cmocka_unit_test(test_rw_fairness),   cmocka_unit_test(test_misuse),
         cmocka_unit_test(test_nil),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
