@@ -25,13 +25,12 @@ static const bw_field mutex[] = {PLAIN(bw_mutex, uint32_t, bw__locked)};
 static const bw_field sleepers[] = {PLAIN(bw__sleepers, uint32_t, bw__guard),
                                     PLAIN(bw__sleepers, uint32_t, bw__permits),
                                     PLAIN(bw__sleepers, void *, bw__waiters)};
-static const bw_field rwmutex[] = {PLAIN(bw_rwmutex, uint32_t, bw__writers),
-                                   PART(bw_rwmutex, bw__sleepers, bw__reading),
+static const bw_field rwmutex[] = {PART(bw_rwmutex, bw_mutex, bw__writers), PART(bw_rwmutex, bw__sleepers, bw__reading),
                                    PART(bw_rwmutex, bw__sleepers, bw__writing), PLAIN(bw_rwmutex, int32_t, bw__readers),
                                    PLAIN(bw_rwmutex, int32_t, bw__departing)};
 static const bw_field waitgroup[] = {PLAIN(bw_waitgroup, uint64_t, bw__state),
                                      PART(bw_waitgroup, bw__sleepers, bw__waiting)};
-static const bw_field once[] = {PLAIN(bw_once, uint32_t, bw__done), PLAIN(bw_once, uint32_t, bw__mutex)};
+static const bw_field once[] = {PLAIN(bw_once, uint32_t, bw__done), PART(bw_once, bw_mutex, bw__mutex)};
 static const bw_field cond[] = {REFERENCE(bw_cond, mutex), PLAIN(bw_cond, void *, bw__waiters),
                                 PLAIN(bw_cond, uintptr_t, bw__self), PLAIN(bw_cond, uint32_t, bw__guard),
                                 PLAIN(bw_cond, uint32_t, bw__waiting)};
