@@ -1,8 +1,8 @@
 /* select.pml - two selects across two channels, and others at the channels' other ends: is each case that goes on one that
  * was chosen, and does nobody wait beside somebody who waits for him?
  *
- * The code of src/lang/select.c and of list_take in chan.h, one step of it a step here: lock_all, now, wait, unlock_all as
- * the commit of sched_park, done by another thread while the goroutine may run again already. Channels hold nothing. One
+ * The code of src/lang/select.c and of list_take in chan.h, one step of it a step here: one_that_is_ready, lock_all, now,
+ * wait, unlock_all as the commit of sched_park, done by another thread while the goroutine may run again already. Channels hold nothing. One
  * goroutine selects between sending to channel 0 and receiving from channel 1, twice; one between sending to 1 and
  * receiving from 0, twice; one receives from 0, one sends to 1, one closes channel 1 at any time.
  *
@@ -17,6 +17,7 @@
  *   -DSTAYS_LISTED       a select that goes on leaves its other waiters on their lists
  *   -DNO_SECOND_LOOK     who finds all of a case's waiters taken, its other locks released, does not look at the cases
  *                        before it again
+ *   -DNO_LOOK_LOCKED     who has found nothing ready without a lock waits, and does not look once all are locked
  *
  *     spin -a select.pml && cc -O2 -DSAFETY -DCOLLAPSE -o pan pan.c && ./pan -m100000
  *
@@ -111,6 +112,9 @@ end_idle:
     od
 }
 
+#define SEEMS_READY(w)                                                                                                 \
+    (closed[CHANNEL(w)] || (SENDS(w) && len(receivers[CHANNEL(w)]) > 0) || (!SENDS(w) && len(senders[CHANNEL(w)]) > 0))
+
 inline lock_all() {
 #ifdef LOCK_AS_WRITTEN
     LOCK(CHANNEL(me * 2));
@@ -130,7 +134,33 @@ proctype selects(byte me; byte rounds) {
         :: turn = 0
         :: turn = 1
         fi;
+        /* one_that_is_ready: what was seen without the lock, of either case, may be so no more. */
+        w = NOBODY;
+        if
+        :: SEEMS_READY(me * 2) -> w = me * 2
+        :: SEEMS_READY(me * 2 + 1) -> w = me * 2 + 1
+        :: else
+        fi;
+        if
+        :: w != NOBODY ->
+            LOCK(CHANNEL(w));
+            at = w;
+            if
+            :: SENDS(at) && closed[CHANNEL(at)] -> UNLOCK(CHANNEL(at)); goto panics
+            :: else
+            fi;
+            list_take(!SENDS(at), CHANNEL(at), w);
+            if
+            :: w != NOBODY -> UNLOCK(CHANNEL(at)); hand_over(at, w); goto chosen
+            :: w == NOBODY && closed[CHANNEL(at)] -> UNLOCK(CHANNEL(at)); goto chosen
+            :: else -> UNLOCK(CHANNEL(at))
+            fi
+        :: else
+        fi;
         lock_all();
+#ifdef NO_LOOK_LOCKED
+        goto waits;
+#endif
 again:
         at = 0;
 look:
@@ -159,7 +189,7 @@ look:
             fi
         :: else -> break
         od;
-        /* wait */
+waits:
 #ifdef LIST_ONE_BY_ONE
         atomic { record[me] = true; taken[me] = false; done[me * 2] = false; done[me * 2 + 1] = false };
         at = me * 2;

@@ -50,8 +50,7 @@ typedef struct bw__select_case {
     bool sends;
 } bw__select_case;
 typedef struct bw__select {
-    int phase; /* 0: the cases are collected; 1: one is chosen and runs; 2: done */
-    int count, capacity, chosen, at;
+    int count, capacity;
     bool has_default, ok;
     size_t used; /* bytes of storage */
     void *value; /* received */
@@ -59,7 +58,16 @@ typedef struct bw__select {
     bw__select_case few[4];
     char storage[64] __attribute__((aligned(16)));
 } bw__select;
-BW_API void bw__select_run(bw__select *select);
+/* The first part of every channel (src/lang/chan.h), so far as it is looked at without a call. */
+struct bw__chan_head {
+    const void *ring;
+    uint32_t lock[2];
+    bool closed;
+    size_t element_bytes, count, capacity, send_at, receive_at;
+    const void *receivers[2], *senders[2]; /* the first and the last that wait */
+    const void *timer;
+};
+BW_API int bw__select_run(bw__select *select); /* the number of the case that is to run; -1: the default */
 BW_API void bw__select_add(bw__select *select, void *chan, bool sends, const void *value, size_t bytes);
 BW_API ptrdiff_t bw__chan_cap(const void *chan);
 BW__END
@@ -137,13 +145,15 @@ BW__END
  *     }
  */
 #define bw_select                                                                                                      \
-    for (bw__select bw__selected, *bw__select_at __attribute__((unused)) = bw__select_begin(&bw__selected);            \
-         bw__select_round(&bw__selected);)
+    for (bw__select_state bw__select_at = {.phase = -1, .capacity = 4}; bw__select_at.phase < 0;)                      \
+    BW__UNROLL_ROUNDS for (bw__select bw__selected; bw__select_round(&bw__select_at, &bw__selected);)
+/* So that it is known in each round which it is, and of the cases all that the compiler knows of them. */
+#define BW__UNROLL_ROUNDS _Pragma("GCC unroll 4")
 #define bw_on_recv(c, v) BW__ON_RECV(BW__UNIQUE(once), c, v)
 #define BW__ON_RECV(once_, c, v)                                                                                       \
-    if (bw__selected.phase == 0                                                                                        \
-            ? (bw__select_case_of(&bw__selected, (void *)(c), false, NULL, sizeof((*(c))[0])), false)                  \
-            : bw__selected.at++ == bw__selected.chosen)                                                                \
+    if (bw__select_at.phase == 0                                                                                       \
+            ? (bw__select_case_of(&bw__select_at, &bw__selected, (void *)(c), false, NULL, sizeof((*(c))[0])), false)  \
+            : bw__select_at.at++ == bw__select_at.chosen)                                                              \
         for (BW__CHAN_ELEMENT(c) v __attribute__((unused)) = *(BW__CHAN_ELEMENT(c) *)bw__selected.value, *once_ = &v;  \
              once_; once_ = NULL)
 #define bw_on_recv_ok(c, v, ok) BW__ON_RECV_OK(BW__UNIQUE(once), BW__UNIQUE(of), c, v, ok)
@@ -151,48 +161,80 @@ BW__END
     bw_on_recv(c, v) for (bool ok_ = bw__selected.ok, *once_ = &ok_; once_; once_ = NULL)
 #define bw_on_send(c, v) BW__ON_SEND(BW__UNIQUE(chan), BW__UNIQUE(value), BW__UNIQUE(once), c, v)
 #define BW__ON_SEND(chan_, value_, once_, c, v)                                                                        \
-    if (bw__selected.phase == 0 ? ({                                                                                   \
+    if (bw__select_at.phase == 0 ? ({                                                                                  \
             __typeof__(c) chan_ = (c);                                                                                 \
             BW__CHAN_ELEMENT(c) value_ = (v);                                                                          \
-            bw__select_case_of(&bw__selected, (void *)chan_, true, &value_, sizeof value_);                            \
+            bw__select_case_of(&bw__select_at, &bw__selected, (void *)chan_, true, &value_, sizeof value_);            \
             false;                                                                                                     \
         })                                                                                                             \
-                                : bw__selected.at++ == bw__selected.chosen)                                            \
+                                 : bw__select_at.at++ == bw__select_at.chosen)                                         \
         for (int once_ = 1; once_; once_ = 0)
 #define bw_default BW__DEFAULT(BW__UNIQUE(once))
 #define BW__DEFAULT(once_)                                                                                             \
-    if (bw__selected.phase == 0 ? (bw__selected.has_default = true, false) : bw__selected.chosen < 0)                  \
+    if (bw__select_at.phase == 0 ? (bw__select_at.has_default = true, false) : bw__select_at.chosen < 0)               \
         for (int once_ = 1; once_; once_ = 0)
-static inline bw__select *bw__select_begin(bw__select *select) {
-    select->phase = -1;
-    select->count = select->at = 0;
-    select->capacity = 4;
-    select->has_default = false;
-    select->used = 0;
-    select->value = NULL;
-    select->cases = select->few;
-    return select;
-}
-static inline __attribute__((always_inline)) void bw__select_case_of(bw__select *select, void *chan, bool sends,
-                                                                     const void *value, size_t bytes) {
+
+/* Where a select is. It is kept apart from what the library is given, and no function is given its address, so that the
+ * compiler has it in registers, or knows it. */
+typedef struct bw__select_state {
+    int phase; /* 0: the cases are collected; 1: one is chosen and runs; 2: done */
+    int count, capacity, chosen, at;
+    bool has_default, first_sends;
+    size_t used;
+    void *first; /* case's channel */
+} bw__select_state;
+static inline __attribute__((always_inline)) void bw__select_case_of(bw__select_state *state, bw__select *select,
+                                                                     void *chan, bool sends, const void *value,
+                                                                     size_t bytes) {
     size_t rounded = sends ? (bytes + 15) & ~(size_t)15 : 0;
-    if (BW__UNLIKELY(select->count >= select->capacity || rounded > sizeof select->storage - select->used)) {
+    if (state->count == 0) {
+        state->first = chan;
+        state->first_sends = sends;
+        select->cases = select->few;
+    }
+    if (BW__UNLIKELY(state->count >= state->capacity || rounded > sizeof select->storage - state->used)) {
+        select->count = state->count++;
+        select->capacity = state->capacity;
+        select->used = state->used;
         bw__select_add(select, chan, sends, value, bytes);
+        state->capacity = select->capacity;
+        state->used = select->used;
         return;
     }
-    bw__select_case *added = &select->cases[select->count++];
+    bw__select_case *added = &select->cases[state->count++];
     added->chan = chan;
     added->bytes = bytes;
     added->sends = sends;
     if (sends) {
-        added->value = __builtin_memcpy(select->storage + select->used, value, bytes);
-        select->used += rounded;
+        added->value = __builtin_memcpy(select->storage + state->used, value, bytes);
+        state->used += rounded;
     }
 }
-static inline bool bw__select_round(bw__select *select) {
-    if (++select->phase == 1)
-        bw__select_run(select);
-    return select->phase < 2;
+/* Without the lock: can this case not go on? It could not when the read of the three that decides was made: where there
+ * is a buffer the number of values in it, else who waits first. A channel that was not closed later was not closed then.
+ * Who reads what another thread has not written yet comes before that. */
+static inline __attribute__((always_inline)) bool bw__select_cannot(const void *at, bool sends) {
+    const struct bw__chan_head *chan = (const struct bw__chan_head *)at;
+    if (chan == NULL)
+        return true;
+    return __atomic_load_n(&chan->count, __ATOMIC_ACQUIRE) == (sends ? chan->capacity : 0) &&
+           __atomic_load_n(sends ? &chan->receivers[0] : &chan->senders[0], __ATOMIC_ACQUIRE) == NULL &&
+           !__atomic_load_n(&chan->closed, __ATOMIC_RELAXED) && chan->timer == NULL;
+}
+/* Of one case and a default it is known at once that nothing can be done. With several cases looking so would not do,
+ * since of two channels one might be ready at any time, and each be looked at when it is not. */
+static inline __attribute__((always_inline)) bool bw__select_round(bw__select_state *state, bw__select *select) {
+    if (++state->phase == 1) {
+        if (state->count == 1 && state->has_default && bw__select_cannot(state->first, state->first_sends)) {
+            state->chosen = -1;
+        } else {
+            select->count = state->count;
+            select->has_default = state->has_default;
+            select->used = state->used;
+            state->chosen = bw__select_run(select);
+        }
+    }
+    return state->phase < 2;
 }
 
 /* How many values are in it, and how many it holds. */

@@ -47,9 +47,18 @@ struct chan {
     struct list receivers, senders;
     struct chan_timer *timer; /* NULL: values are sent by bw_send */
 };
+#define CHAN_HEAD_HAS(field)                                                                                           \
+    _Static_assert(offsetof(struct chan, field) == offsetof(struct bw__chan_head, field),                              \
+                   "bw__chan_head is a channel's")
+CHAN_HEAD_HAS(closed);
+CHAN_HEAD_HAS(count);
+CHAN_HEAD_HAS(capacity);
+CHAN_HEAD_HAS(receivers);
+CHAN_HEAD_HAS(senders);
+CHAN_HEAD_HAS(timer);
 
 /* Of a list the first, of a channel how many values are in it, and whether it is closed: what a select with a default
- * reads without the lock. It is changed under the lock, where it is read as usual. */
+ * reads without the lock. It is changed under the lock, where it is read as usual. (bw__select_cannot in burrow/chan.h.) */
 #define CHAN_SET(place, to) __atomic_store_n(&(place), to, __ATOMIC_RELAXED)
 
 static inline void list_append(struct list *list, struct waiter *waiter) {

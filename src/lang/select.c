@@ -1,7 +1,8 @@
 /* select.c - waiting for one of several channels.
  *
- * With all its channels locked, in the order of their addresses, a select looks in a random order whether a case can go
- * on. If none can it puts a waiter on each channel's list and parks; the locks are released once it has. All these
+ * A select looks first, without a lock, at which cases might go on, and tries one of these by chance with its channel
+ * locked. Mostly that is it. What is seen so need not hold any more; so if it comes to nothing, all channels are locked,
+ * in the order of their addresses, and the cases are looked at in a random order. If none can go on it puts a waiter on each channel's list and parks; the locks are released once it has. All these
  * waiters refer to one record, of which whoever comes first to one of the channels' other ends takes hold by a single
  * compare-and-swap (list_take): a waiter whose record is taken is passed over. When it runs again it takes the locks
  * once more, and the waiters that nobody took off their lists.
@@ -17,6 +18,7 @@ struct work {
     struct waiter *waiters;
     uint16_t *turn; /* cases in random order */
     bool any_timer; /* sends to one of the channels */
+    int chosen;     /* -1: none, and the default is to run */
 };
 
 void bw__select_add(bw__select *select, void *chan, bool sends, const void *value, size_t bytes) {
@@ -70,12 +72,16 @@ static void unlock_all_but(const struct work *work, const struct chan *but) {
             os_lock_release(&work->order[i]->lock);
 }
 
+static inline int one_of(uint32_t *random, int count) {
+    *random = *random * 1664525 + 1013904223;
+    return (int)((uint64_t)*random * (uint64_t)count >> 32);
+}
+
 static void prepare(struct work *work, uint32_t *random) {
     bw__select *select = work->select;
     size_t count = 0;
     for (int i = 0; i < select->count; i++) {
-        *random = *random * 1664525 + 1013904223;
-        int j = (int)(((uint64_t)*random * (uint64_t)(i + 1)) >> 32);
+        int j = one_of(random, i + 1);
         work->turn[i] = work->turn[j];
         work->turn[j] = (uint16_t)i;
         struct chan *chan = select->cases[i].chan;
@@ -119,7 +125,7 @@ static bool now(struct thread *self, struct work *work) {
         unlock_all_but(work, chan);
         sched_stress();
         if (this->sends ? send_now(self, chan, this->value) : receive_now(self, chan, select->value, &select->ok)) {
-            select->chosen = at;
+            work->chosen = at;
             return true;
         }
         os_lock_release(&chan->lock);
@@ -127,6 +133,44 @@ static bool now(struct thread *self, struct work *work) {
         i = -1;
     }
     return false;
+}
+
+/* Without its lock. */
+static inline bool seems_ready(const bw__select_case *this) {
+    const struct chan *chan = this->chan;
+    if (chan == NULL)
+        return false;
+    size_t count = __atomic_load_n(&chan->count, __ATOMIC_RELAXED);
+    return (this->sends ? count < chan->capacity : count > 0) ||
+           __atomic_load_n(this->sends ? &chan->receivers.first : &chan->senders.first, __ATOMIC_RELAXED) != NULL ||
+           __atomic_load_n(&chan->closed, __ATOMIC_RELAXED);
+}
+
+/* One of the cases that seem ready, each as likely as the others; the number of the one that was done, or -1. With timers
+ * among them only looking under the locks says what is ready. */
+static inline int one_that_is_ready(struct thread *self, bw__select *select, uint32_t *random) {
+    int found = -1, ready = 0;
+    for (int i = 0; i < select->count; i++) {
+        const bw__select_case *this = &select->cases[i];
+        if (this->chan && ((const struct chan *)this->chan)->timer)
+            return -1;
+        if (seems_ready(this) && (++ready == 1 || one_of(random, ready) == 0))
+            found = i;
+    }
+    if (found < 0)
+        return -1;
+    bw__select_case *this = &select->cases[found];
+    struct chan *chan = this->chan;
+    sched_stress();
+    os_lock_acquire(&chan->lock);
+    if (this->sends && chan->closed) {
+        os_lock_release(&chan->lock);
+        chan_send_on_closed(self);
+    }
+    if (this->sends ? send_now(self, chan, this->value) : receive_now(self, chan, select->value, &select->ok))
+        return found;
+    os_lock_release(&chan->lock);
+    return -1;
 }
 
 static struct thread *wait(struct thread *self, struct work *work) {
@@ -159,7 +203,7 @@ static struct thread *wait(struct thread *self, struct work *work) {
         }
     unlock_all(work);
     int chosen = (int)(selecting.which - work->waiters);
-    select->chosen = chosen;
+    work->chosen = chosen;
     select->ok = selecting.which->done;
     if (!select->ok) {
         if (select->cases[chosen].sends)
@@ -169,29 +213,34 @@ static struct thread *wait(struct thread *self, struct work *work) {
     return self;
 }
 
-/* Without the lock: can the only case of a select with a default not go on? It could not when the first of the two was
- * read: a channel that was not closed later was not closed then. With several cases this would not do, since of two
- * channels one might be ready at any time, and each be looked at when it is not. */
-static bool nothing_to_do(const bw__select_case *this) {
-    const struct chan *chan = this->chan;
-    if (chan == NULL)
-        return true;
-    if (chan->timer)
-        return false;
-    bool ready;
-    if (chan->capacity == 0)
-        ready = __atomic_load_n(this->sends ? &chan->receivers.first : &chan->senders.first, __ATOMIC_ACQUIRE) != NULL;
-    else
-        ready = __atomic_load_n(&chan->count, __ATOMIC_ACQUIRE) != (this->sends ? chan->capacity : 0);
-    return !ready && !__atomic_load_n(&chan->closed, __ATOMIC_RELAXED);
+static __thread uint32_t random __attribute__((tls_model("initial-exec")));
+
+/* With all its locks; -1: the default. */
+static __attribute__((noinline)) int look_at_all(bw__select *select) {
+    size_t count = (size_t)select->count;
+    struct chan *order[FEW + 1];
+    struct waiter waiters[FEW];
+    uint16_t turn[FEW];
+    struct work work = {select, order, 0, waiters, turn, false, -1};
+    if (count > FEW) {
+        work.order = bw_alloc((count + 1) * sizeof *work.order);
+        work.waiters = bw_alloc(count * sizeof *work.waiters);
+        work.turn = bw_alloc_noscan(count * sizeof *work.turn);
+    }
+    struct thread *self = thread_enter_quickly();
+    prepare(&work, &random);
+    lock_all(&work);
+    if (!now(self, &work)) {
+        if (select->has_default)
+            unlock_all(&work);
+        else
+            self = wait(self, &work);
+    }
+    thread_leave_quickly(self);
+    return work.chosen;
 }
 
-void bw__select_run(bw__select *select) {
-    if (select->has_default && select->count == 1 && nothing_to_do(select->cases)) {
-        select->chosen = -1;
-        return;
-    }
-    static __thread uint32_t random __attribute__((tls_model("initial-exec")));
+int bw__select_run(bw__select *select) {
     size_t count = (size_t)select->count, largest = 0;
     bool any = false;
     for (size_t i = 0; i < count; i++) {
@@ -203,27 +252,10 @@ void bw__select_run(bw__select *select) {
         chan_wait_for_ever(count ? "select" : "select (no cases)");
     select->value =
         largest <= sizeof select->storage - select->used ? select->storage + select->used : bw_alloc(largest);
-    struct chan *order[FEW + 1];
-    struct waiter waiters[FEW];
-    uint16_t turn[FEW];
-    struct work work = {select, order, 0, waiters, turn, false};
-    if (count > FEW) {
-        work.order = bw_alloc((count + 1) * sizeof *work.order);
-        work.waiters = bw_alloc(count * sizeof *work.waiters);
-        work.turn = bw_alloc_noscan(count * sizeof *work.turn);
-    }
     struct thread *self = thread_enter_quickly();
     if (random == 0)
         random = (uint32_t)os_random();
-    prepare(&work, &random);
-    lock_all(&work);
-    if (!now(self, &work)) {
-        if (select->has_default) {
-            unlock_all(&work);
-            select->chosen = -1;
-        } else {
-            self = wait(self, &work);
-        }
-    }
+    int ready = one_that_is_ready(self, select, &random);
     thread_leave_quickly(self);
+    return ready >= 0 ? ready : look_at_all(select);
 }
