@@ -29,10 +29,8 @@
 #ifndef BURROW_LANG_MAP_H
 #define BURROW_LANG_MAP_H
 
-#include "hash.h"
-#include "lang.h"
+#include "value.h"
 
-#include <string.h>
 #if defined(__SSE2__)
 #include <emmintrin.h>
 #elif defined(__ARM_NEON)
@@ -279,6 +277,8 @@ INLINE uint64_t hash_key(const struct bw__map *map, const void *key, uint32_t wa
     default:
         if (map->type->plain && map->type->key->size > 8)
             return hash_bytes(key, map->type->key->size, map->seed);
+        if (map->type->key->kind == BW_KIND_ANY)
+            return any_hash(key, map->seed);
         return value_hash(map->type->key, key, map->seed);
     }
 }
@@ -312,6 +312,8 @@ INLINE bool same_key(const struct bw__map *map, const char *slot, const void *ke
     default:
         if (map->type->plain)
             return memcmp(slot, key, map->type->key->size) == 0;
+        if (map->type->key->kind == BW_KIND_ANY)
+            return any_equal(slot, key);
         return value_equal(map->type->key, slot, key);
     }
 }

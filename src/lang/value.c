@@ -1,11 +1,7 @@
 /* value.c - comparing and hashing values of any type, by Go's rules: floats by value (0 == -0, NaN equals nothing, not
  * even itself), strings by contents, pointers by address, interfaces by the type and the value they hold, structs field
  * by field, without the padding. Slices, maps and bytes of which nothing is known cannot be compared. */
-#include "lang.h"
-
-#include "hash.h"
-
-#include <string.h>
+#include "value.h"
 
 static bool is_scalar_block(const bw_type *type) { /* a number that C has and Go has not: __int128, long double */
     return type->kind == BW_KIND_OPAQUE && ((const struct type_info *)type->bw__info)->field_class == BW_FIELD_SCALAR;
@@ -15,10 +11,6 @@ static bw_any held_by(const void *interface) {
     bw__interface value;
     memcpy(&value, interface, sizeof value);
     return bw__any_from_interface(value.bw__table, value.bw__data);
-}
-
-static const void *data_of(const bw_any *any) {
-    return any->type->size <= sizeof any->bw__data ? (const void *)any->bw__data.bytes : any->bw__data.pointer;
 }
 
 bool value_equal(const bw_type *type, const void *a, const void *b) {
@@ -41,12 +33,7 @@ bool value_equal(const bw_type *type, const void *a, const void *b) {
         memcpy(&y, b, sizeof y);
         return bw_str_eq(x, y);
     }
-    case BW_KIND_ANY: {
-        bw_any x, y;
-        memcpy(&x, a, sizeof x);
-        memcpy(&y, b, sizeof y);
-        return bw__any_eq(x, y);
-    }
+    case BW_KIND_ANY: return any_equal(a, b);
     case BW_KIND_ERROR:
     case BW_KIND_INTERFACE: return bw__any_eq(held_by(a), held_by(b));
     case BW_KIND_STRUCT:
@@ -73,9 +60,7 @@ bool value_equal(const bw_type *type, const void *a, const void *b) {
 }
 
 bool bw__any_eq(bw_any a, bw_any b) {
-    if (a.type != b.type)
-        return false;
-    return a.type == NULL || value_equal(a.type, data_of(&a), data_of(&b));
+    return any_equal(&a, &b);
 }
 
 uint64_t value_hash(const bw_type *type, const void *value, uint64_t seed) {
@@ -102,15 +87,11 @@ uint64_t value_hash(const bw_type *type, const void *value, uint64_t seed) {
         memcpy(&x, value, sizeof x);
         return hash_bytes(x.ptr, (size_t)x.len, seed);
     }
-    case BW_KIND_ANY: {
-        bw_any x;
-        memcpy(&x, value, sizeof x);
-        return x.type ? value_hash(x.type, data_of(&x), seed ^ (uintptr_t)x.type) : hash_word(0, seed);
-    }
+    case BW_KIND_ANY: return any_hash(value, seed);
     case BW_KIND_ERROR:
     case BW_KIND_INTERFACE: {
         bw_any x = held_by(value);
-        return value_hash(&bw__basic[BW_KIND_ANY], &x, seed);
+        return any_hash(&x, seed);
     }
     case BW_KIND_STRUCT:
         for (uint32_t i = 0; i < type->field_count; i++)

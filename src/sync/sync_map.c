@@ -192,6 +192,8 @@ INLINE uint64_t hash_of(const struct bw__sync_map *map, const void *key, uint32_
     default:
         if (map->kind->keys->plain && map->kind->key->size > 8)
             return hash_bytes(key, map->kind->key->size, map->seed);
+        if (map->kind->key->kind == BW_KIND_ANY)
+            return any_hash(key, map->seed);
         return value_hash(map->kind->key, key, map->seed);
     }
 }
@@ -209,6 +211,8 @@ INLINE bool is_key(const struct bw__sync_map *map, const struct node *node, cons
     default:
         if (map->kind->keys->plain)
             return memcmp(node->key, key, map->kind->key->size) == 0;
+        if (map->kind->key->kind == BW_KIND_ANY)
+            return any_equal(node->key, key);
         return value_equal(map->kind->key, node->key, key);
     }
 }
@@ -248,16 +252,16 @@ static void publish(struct node **link, struct node *node) {
     __atomic_store_n(link, node, __ATOMIC_RELEASE);
 }
 
-static uint64_t *value_word(const struct kind *kind, const struct node *node) {
+static uint64_t *node_value(const struct kind *kind, const struct node *node) {
     return (uint64_t *)((char *)(uintptr_t)node + kind->value_offset);
 }
 
 static void read_value(const struct kind *kind, const struct node *node, void *to) {
     if (IN_PLACE(kind)) {
-        uint64_t word = __atomic_load_n(value_word(kind, node), __ATOMIC_ACQUIRE);
+        uint64_t word = __atomic_load_n(node_value(kind, node), __ATOMIC_ACQUIRE);
         memcpy(to, &word, kind->value->size);
     } else {
-        memcpy(to, value_word(kind, node), kind->value->size);
+        memcpy(to, node_value(kind, node), kind->value->size);
     }
 }
 
@@ -265,7 +269,7 @@ static struct node *new_node(const struct kind *kind, uint64_t hash, const void 
     struct node *node = typed_memory(kind->node_layout, kind->node_bytes);
     node->hash = hash;
     memcpy(node->key, key, kind->key->size);
-    memcpy(value_word(kind, node), value, kind->value->size);
+    memcpy(node_value(kind, node), value, kind->value->size);
     return node;
 }
 
@@ -281,7 +285,7 @@ static void insert_first(struct table *table, struct node *node) {
 static void copy_nodes(const struct kind *kind, const struct table *from, struct table *first, struct table *second) {
     for (uint32_t i = 0; i < from->buckets; i++)
         for (const struct node *node = from->lists[i]; node; node = node->next) {
-            struct node *copied = new_node(kind, node->hash, node->key, value_word(kind, node));
+            struct node *copied = new_node(kind, node->hash, node->key, node_value(kind, node));
             insert_first(second && node->hash >> (63 - from->depth) & 1 ? second : first, copied);
         }
 }
@@ -367,7 +371,7 @@ static void change(const struct kind *kind, struct node **link, const void *valu
     if (IN_PLACE(kind)) {
         uint64_t word = 0;
         memcpy(&word, value, kind->value->size);
-        __atomic_store_n(value_word(kind, node), word, __ATOMIC_RELEASE);
+        __atomic_store_n(node_value(kind, node), word, __ATOMIC_RELEASE);
     } else {
         struct node *other = new_node(kind, node->hash, node->key, value);
         other->next = node->next;
@@ -376,7 +380,7 @@ static void change(const struct kind *kind, struct node **link, const void *valu
 }
 
 static bool is_equal(const struct kind *kind, const struct node *node, const void *old) {
-    return value_equal(kind->value, value_word(kind, node), old);
+    return value_equal(kind->value, node_value(kind, node), old);
 }
 
 bool bw__sync_map_do(struct bw__sync_map *map, enum bw__sync_map_what what, const void *key, const void *old,
@@ -504,9 +508,9 @@ bool bw__sync_map_next(bw__sync_map_iter *iter) {
         iter->table = table;
         iter->node = node;
         iter->key = present->key;
-        iter->value = value_word(kind, present);
+        iter->value = node_value(kind, present);
         if (IN_PLACE(kind)) {
-            iter->word = __atomic_load_n(value_word(kind, present), __ATOMIC_ACQUIRE);
+            iter->word = __atomic_load_n(node_value(kind, present), __ATOMIC_ACQUIRE);
             iter->value = &iter->word;
         }
         iter->state = 1;
