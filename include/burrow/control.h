@@ -33,6 +33,36 @@ BW_API void bw_gc(void);
  * of spans that no object touches. */
 BW_API void bw_free_os_memory(void);
 
+/* A collection, and then mark-compact: the objects that can move slide together, each type's toward the low end of its
+ * memory, in the order in which they lie, and the pages that become empty go back to the operating system. References
+ * to what has moved are changed: in typed objects, slices, strings, maps, channels; weak pointers, finalizers and
+ * cleanups go with their object.
+ *
+ * Objects of up to 32 KiB move, if they are of a struct that is declared so (BW_MOVABLE, burrow/type.h) or the memory of
+ * strings and of slices whose elements are no structs, or such structs. An object stays if a word refers to it that may
+ * be something else than a reference: on a stack, in a register, in static data, in an untyped object, in a union; or if
+ * bw_pin or bw_retain has it. So a pointer in a variable is never wrong afterwards. What the program itself makes of an
+ * address is: a number in a table, a hash.
+ *
+ * False: there was no memory for the tables, and nothing has moved. Cost: a few times that of a collection; the world is
+ * stopped meanwhile. Not in a signal handler. */
+BW_API bool bw_compact(void);
+
+/* What the last compaction did. */
+typedef struct bw_compaction {
+    uint64_t count;                      /* compactions so far */
+    uint64_t moved_objects, moved_bytes; /* the bytes are those of slots */
+    uint64_t by_stack, by_data, by_memory,
+        by_request;          /* objects that had to stay for a word on a stack or in a register;
+                                             in static data; in the heap; for bw_pin, bw_retain, a weak map */
+    uint64_t pinned_bytes;   /* of all those */
+    uint64_t emptied_bytes;  /* of spans that were left without objects */
+    uint64_t released_bytes; /* by which resident memory became less */
+    uint64_t pause_ns;       /* the world stood still; of that: */
+    uint64_t mark_ns, pin_ns, plan_ns, update_ns, move_ns;
+} bw_compaction;
+BW_API void bw_read_compaction(bw_compaction *compaction);
+
 /* GOGC: a collection starts when the heap has grown by `percent` percent of what the last one left alive and of the
  * roots, and not before it has 4 MiB * percent / 100, or up to eight times that while pauses take more than a tenth of
  * the time; negative: never. Returns the setting before. */

@@ -87,6 +87,12 @@ BW_API void *bw_base(const void *address);
 BW_API void *bw_retain(void *object);
 BW_API void bw_release(void *object);
 
+/* While an object is pinned it lives, and no compaction moves it: for an address that is given to the kernel or to
+ * foreign code, which keeps it. Each bw_pin is undone by a bw_unpin; bw_pin returns its argument, which may be any
+ * address in the object. Unpinning an object that is not pinned: panic. */
+BW_API void *bw_pin(void *object);
+BW_API void bw_unpin(void *object);
+
 #ifndef __cplusplus
 
 BW_API void *bw__new_slow(bw__site *site) BW__MALLOC_LIKE();

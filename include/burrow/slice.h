@@ -62,9 +62,15 @@
 #define BW_SLICE(T)                                                                                                    \
     BW__SLICE_STRUCT(T, BW__SLICE_ID(T));                                                                              \
     static const bw_field bw__fields_bw_slice_##T[] = {BW__PART("element", T)};                                        \
-    static const bw__description bw__type_bw_slice_##T = {                                                             \
-        "bw_slice_" #T, sizeof(bw_slice(T)), _Alignof(bw_slice(T)), bw__fields_bw_slice_##T, 1,                        \
-        BW_KIND_SLICE,  &bw__unit,           BW__SLICE_ID(T)};                                                         \
+    static const bw__description bw__type_bw_slice_##T = {"bw_slice_" #T,                                              \
+                                                          sizeof(bw_slice(T)),                                         \
+                                                          _Alignof(bw_slice(T)),                                       \
+                                                          bw__fields_bw_slice_##T,                                     \
+                                                          1,                                                           \
+                                                          BW_KIND_SLICE,                                               \
+                                                          &bw__unit,                                                   \
+                                                          BW__SLICE_ID(T),                                             \
+                                                          false};                                                      \
     static const bw__description *bw__type_entry_bw_slice_##T __attribute__((section("bw_types"), used)) =             \
         &bw__type_bw_slice_##T
 

@@ -107,6 +107,7 @@ typedef struct bw__description {
     uint32_t kind;    /* enum bw_kind */
     const void *unit; /* the translation unit it was declared in */
     uint32_t id;      /* of a slice: the number that its C type carries */
+    bool movable;
 } bw__description;
 
 /* --- strings, values of any type, and errors: the types that others are told from; see string.h, interface.h,
@@ -213,11 +214,23 @@ static const bw__unit_bounds bw__unit
     (BW__IS_ARRAY(T) ? BW__ELEMENT_CLASS(T) : BW__CLASS_OF_VALUE(__builtin_classify_type(BW__LVALUE(T))))
 
 #define BW__UNWRAP(...) __VA_ARGS__
+/* Among the fields, once: a compaction may move objects of this type. */
+#define BW_MOVABLE (bw_movable)
+#define BW__FIRST_OF(x, ...) x
+#define BW__SECOND(x, y, ...) y
+#define BW__PROBE(...) 0, 1
+#define BW__IS_MARK(x) BW__SECOND(BW__PROBE x, 0, 0)
+#define BW__COUNT_MARK(T, tuple) BW__COUNT_MARK1(BW__UNWRAP tuple)
+#define BW__COUNT_MARK1(...) BW__COUNT_MARK2(__VA_ARGS__)
+#define BW__COUNT_MARK2(ftype, ...) +BW__FIRST_OF(__VA_OPT__(0, ) 1, )
+#define BW__COUNT_MARK_EXISTING(T, field) +BW__IS_MARK(field)
+
 #define BW__FIELD_DECLARE(T, tuple) BW__FIELD_DECLARE_ tuple
-#define BW__FIELD_DECLARE_(type, field) __typeof__(type) field;
+#define BW__FIELD_DECLARE_(type, ...) __VA_OPT__(__typeof__(type) __VA_ARGS__;)
 #define BW__FIELD_DESCRIBE(T, tuple) BW__FIELD_DESCRIBE1(T, BW__UNWRAP tuple)
 #define BW__FIELD_DESCRIBE1(T, ...) BW__FIELD_DESCRIBE2(T, __VA_ARGS__)
-#define BW__FIELD_DESCRIBE2(T, ftype, field)                                                                           \
+#define BW__FIELD_DESCRIBE2(T, ftype, ...) __VA_OPT__(BW__FIELD_DESCRIBE3(T, ftype, __VA_ARGS__))
+#define BW__FIELD_DESCRIBE3(T, ftype, field)                                                                           \
     {#field,                                                                                                           \
      #ftype,                                                                                                           \
      (uint32_t) __builtin_offsetof(T, field),                                                                          \
@@ -226,7 +239,11 @@ static const bw__unit_bounds bw__unit
      BW__CODE_OF(ftype),                                                                                               \
      BW__ELEMENT_SIZE(ftype),                                                                                          \
      _Alignof(ftype)},
-#define BW__FIELD_EXISTING(T, field)                                                                                   \
+#define BW__FIELD_EXISTING(T, field) BW__FIELD_EXISTING1(BW__IS_MARK(field), T, field)
+#define BW__FIELD_EXISTING1(is_mark, T, field) BW__FIELD_EXISTING2(is_mark, T, field)
+#define BW__FIELD_EXISTING2(is_mark, T, field) BW__FIELD_EXISTING_##is_mark(T, field)
+#define BW__FIELD_EXISTING_1(T, field)
+#define BW__FIELD_EXISTING_0(T, field)                                                                                 \
     {#field,                                                                                                           \
      NULL,                                                                                                             \
      (uint32_t) __builtin_offsetof(T, field),                                                                          \
@@ -239,12 +256,14 @@ static const bw__unit_bounds bw__unit
 /* A field's name must be one name: (int, a[4]) is an error here; an array is (int[4], a). */
 #define BW__FIELD_CHECK(tag, tuple) BW__FIELD_CHECK1(tag, BW__UNWRAP tuple)
 #define BW__FIELD_CHECK1(tag, ...) BW__FIELD_CHECK2(tag, __VA_ARGS__)
-#define BW__FIELD_CHECK2(tag, ftype, field) bw__field_of_##tag##_##field,
+#define BW__FIELD_CHECK2(tag, ftype, ...) __VA_OPT__(BW__FIELD_CHECK3(tag, __VA_ARGS__))
+#define BW__FIELD_CHECK3(tag, field) bw__field_of_##tag##_##field,
 
-#define BW__DESCRIBE(T, tag, kind)                                                                                     \
+#define BW__DESCRIBE(T, tag, kind) BW__DESCRIBE_AS(T, tag, kind, false)
+#define BW__DESCRIBE_AS(T, tag, kind, movable)                                                                         \
     static const bw__description bw__type_##tag = {                                                                    \
-        #tag,      sizeof(T), _Alignof(T), bw__fields_##tag, sizeof(bw__fields_##tag) / sizeof(bw_field), kind,        \
-        &bw__unit, 0};                                                                                                 \
+        #tag, sizeof(T), _Alignof(T), bw__fields_##tag, sizeof(bw__fields_##tag) / sizeof(bw_field),                   \
+        kind, &bw__unit, 0,           movable};                                                                        \
     static const bw__description *bw__type_entry_##tag __attribute__((section("bw_types"), used)) = &bw__type_##tag
 /* A field of a description that is no struct's. */
 #define BW__PART(name, T)                                                                                              \
@@ -258,18 +277,18 @@ static const bw__unit_bounds bw__unit
     };                                                                                                                 \
     enum { BW__FOR_EACH(BW__FIELD_CHECK, name, __VA_ARGS__) };                                                         \
     static const bw_field bw__fields_##name[] = {BW__FOR_EACH(BW__FIELD_DESCRIBE, struct name, __VA_ARGS__)};          \
-    BW__DESCRIBE(struct name, name, BW_KIND_STRUCT)
+    BW__DESCRIBE_AS(struct name, name, BW_KIND_STRUCT, (0 BW__FOR_EACH(BW__COUNT_MARK, name, __VA_ARGS__)) > 0)
 
 /* Describes `struct tag`, declared elsewhere, by its fields. File scope; end with a semicolon. The names are written in
  * the file that allocates: a description in another translation unit is not found. */
 #define BW_TYPE(tag, ...)                                                                                              \
     static const bw_field bw__fields_##tag[] = {BW__FOR_EACH(BW__FIELD_EXISTING, struct tag, __VA_ARGS__)};            \
-    BW__DESCRIBE(struct tag, tag, BW_KIND_STRUCT)
+    BW__DESCRIBE_AS(struct tag, tag, BW_KIND_STRUCT, (0 BW__FOR_EACH(BW__COUNT_MARK_EXISTING, tag, __VA_ARGS__)) > 0)
 
 /* The same for a typedef name of a struct that has no tag. */
 #define BW_TYPEDEF(T, ...)                                                                                             \
     static const bw_field bw__fields_##T[] = {BW__FOR_EACH(BW__FIELD_EXISTING, T, __VA_ARGS__)};                       \
-    BW__DESCRIBE(T, T, BW_KIND_STRUCT)
+    BW__DESCRIBE_AS(T, T, BW_KIND_STRUCT, (0 BW__FOR_EACH(BW__COUNT_MARK_EXISTING, T, __VA_ARGS__)) > 0)
 
 BW__BEGIN
 

@@ -11,7 +11,7 @@
  *
  * All of it under the gc lock: one collection at a time.
  */
-#include "gc.h"
+#include "compact.h"
 
 os_lock gc_lock;
 struct cycle_figures figures;
@@ -134,10 +134,24 @@ static void collect(const struct cycle *cycle) {
     __atomic_store_n(&figures.count, figures.count + 1, __ATOMIC_RELAXED);
 }
 
+/* After a collection, in the same stop. */
+static bool compact(const struct cycle *cycle) {
+    uint64_t began = os_now_ns();
+    bool done = compact_heap(&roots, cycle->markers, figures.phases.mark);
+    uint64_t took = os_now_ns() - began;
+    figures.pause[(figures.count - 1) % 256] += took;
+    figures.pause_end[(figures.count - 1) % 256] = os_wall_ns();
+    figures.pause_total += took;
+    figures.processor_ns += took;
+    compact_paused(figures.pause[(figures.count - 1) % 256]);
+    return done;
+}
+
 struct request {
     struct thread *self;
     enum cycle_reason reason;
     uint32_t before;
+    bool refused; /* there was no memory to compact with */
 };
 
 /* With the loader's lock held, so that nobody is within dlopen; SAFE. */
@@ -152,15 +166,20 @@ static void run_locked(void *argument) {
     }
     heap_sweep_all();
     heap_pack_layouts();
+    compact_allow();
     struct cycle cycle = {.began = os_now_ns(), .paced = request->reason == CYCLE_PACED, .markers = markers_wanted()};
     cycle.leaks = &gc_scheduler_hooks && (knobs.leaks || request->reason == CYCLE_LEAKS);
-    bool forced = request->reason == CYCLE_FORCED || request->reason == CYCLE_LEAKS;
+    bool forced = request->reason == CYCLE_FORCED || request->reason == CYCLE_LEAKS || request->reason == CYCLE_COMPACT;
+    if (request->reason == CYCLE_COMPACT)
+        cycle.markers = knobs_processors();
     atomic_store(&world_short, cycle.markers == 1);
     OS_SPILL_REGISTERS();
     self->place = os_place_here();
     thread_note_stack(self, 0);
     world_stop(self);
     collect(&cycle);
+    if (request->reason == CYCLE_COMPACT)
+        request->refused = !compact(&cycle);
     world_start(self);
     threads_reap();
     if (forced)
@@ -248,11 +267,11 @@ void cycle_run_paced(struct thread *self) {
     cycle_run(self, CYCLE_PACED);
 }
 
-void cycle_run(struct thread *self, enum cycle_reason reason) {
+bool cycle_run(struct thread *self, enum cycle_reason reason) {
     /* Without the lock: if this is an older number, one collection less is saved below. */
-    struct request request = {self, reason, __atomic_load_n(&figures.count, __ATOMIC_RELAXED)};
+    struct request request = {self, reason, __atomic_load_n(&figures.count, __ATOMIC_RELAXED), false};
     gc_lock_acquire(self);
-    int helpers = markers_wanted() - 1;
+    int helpers = (reason == CYCLE_COMPACT ? knobs_processors() : markers_wanted()) - 1;
     gc_lock_release();
     thread_safe_begin(self);
     pass_loader_gate();
@@ -264,4 +283,5 @@ void cycle_run(struct thread *self, enum cycle_reason reason) {
     if (knobs.leaks && &gc_scheduler_hooks)
         gc_scheduler_hooks.leaks_told(self);
     OS_KEEP_FRAME();
+    return !request.refused;
 }

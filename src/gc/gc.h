@@ -149,8 +149,10 @@ void world_stopped_do(struct thread *self, void (*body)(void *), void *argument)
 void world_stop_install(void);
 
 /* --- cycle.c --- */
-enum cycle_reason { CYCLE_PACED, CYCLE_FORCED, CYCLE_MEMORY, CYCLE_LEAKS }; /* the last: forced, and finds leaks */
-void cycle_run(struct thread *self, enum cycle_reason reason);              /* the caller is INSIDE and holds no lock */
+/* The last two are forced: the one finds leaks, the other compacts. */
+enum cycle_reason { CYCLE_PACED, CYCLE_FORCED, CYCLE_MEMORY, CYCLE_LEAKS, CYCLE_COMPACT };
+/* The caller is INSIDE and holds no lock. False: it was to compact, and there was no memory for that. */
+bool cycle_run(struct thread *self, enum cycle_reason reason);
 void cycle_run_paced(struct thread *self);        /* the same, if it is still due and no other thread is about to */
 void cycle_shut_loader_gate(struct thread *self); /* before a fork; INSIDE */
 void cycle_open_loader_gate(void);                /* after it, in the parent and in the child */
@@ -209,18 +211,22 @@ bool mark_take_watched(uintptr_t *object);
 size_t mark_bytes_taken(void);       /* bytes that marking found alive since mark_from_roots began */
 size_t mark_bytes_searched(void);    /* of them, without large objects that hold no pointers */
 bool mark_is_live(uintptr_t object); /* an object's first byte, while marking */
-uint64_t mark_helpers_ns(void);      /* processor time of the helpers in the last marking */
+/* Calls `work` on so many threads at once, the caller's among them: those that can be had. The world is stopped. */
+void mark_in_parallel(void (*work)(void *), void *argument, int markers);
+uint64_t mark_helpers_ns(void); /* processor time of the helpers in the last marking */
 /* SAFE and without a lock, the loader's above all: making a thread takes locks of libc that a stopped thread, or one
  * within dlopen that waits for the loader's lock, may hold. */
 void mark_make_helpers(int wanted);
 void mark_forget_helpers(void); /* after fork: there are none */
 size_t mark_memory(void);       /* bytes of mark stacks */
+void mark_release_memory(void); /* of those that are empty, to the system */
 
 /* The end of an arena's chunk stays unused, so that what follows the chunk is one past the end of nothing in it. */
 #define ARENA_UNUSED_BYTES GRANULE_BYTES
 
 /* --- memory.c --- */
 void *memory_allocate(struct thread *self, struct layout *layout, size_t bytes); /* INSIDE; does not return without */
+void memory_give_back(void); /* all memory that no object is in, to the system; INSIDE */
 void *memory_allocate_arena(struct thread *self, struct layout *layout, size_t bytes, size_t align);
 uintptr_t memory_require(struct thread *self, const char *function, const void *address, struct span **span);
 
@@ -228,7 +234,8 @@ uintptr_t memory_require(struct thread *self, const char *function, const void *
 void specials_push_roots(void); /* before marking: what finalizers keep, cleanups' arguments, queues */
 void specials_each_root(void (*visit)(void *context, uintptr_t lo, uintptr_t hi),
                         void (*visit_fields)(void *context, uintptr_t object, const struct span *span), void *context);
-void specials_finish_mark(void);          /* weak pointers cleared, finalizers and cleanups queued */
+void specials_finish_mark(void);                      /* weak pointers cleared, finalizers and cleanups queued */
+void specials_moved(uintptr_t (*forward)(uintptr_t)); /* objects are about to move there */
 bool specials_of_freed(uintptr_t object); /* an object ends at once; true: call specials_start_threads afterwards */
 void specials_start_threads(struct thread *self); /* if something is queued; INSIDE, no lock held */
 bool specials_rest(void);                         /* nothing is queued; the world is stopped */
@@ -241,6 +248,7 @@ void weak_maps_begin_mark(void);         /* after marking from the roots */
 bool weak_maps_visit(void); /* maps that are alive, and were not when it was last called; were there any? */
 void weak_maps_reached(uintptr_t object); /* a watched object was marked: so are the values whose key it is */
 void weak_maps_finish_mark(void);         /* dead entries go */
+void weak_maps_each(void (*visit)(void *context, uintptr_t lo, uintptr_t hi), void *context); /* keys and values */
 
 struct special_figures {
     _Atomic uint64_t finalizers_queued, finalizers_run, cleanups_queued, cleanups_run;

@@ -717,6 +717,10 @@ static _Atomic int helping;      /* helpers that joined and have not finished */
 static _Atomic uint64_t helper_ns;
 static uint64_t last_helper_ns;
 static _Atomic size_t helper_bytes, helper_plain;
+static struct {
+    void (*work)(void *); /* what helpers do instead of marking */
+    void *argument;
+} task;
 
 static void help(void *argument) {
     struct helper *self = argument;
@@ -737,7 +741,9 @@ static void help(void *argument) {
         if (!joins)
             continue;
         uint64_t start = os_thread_cpu_ns();
-        if (marker_ready(&self->marker)) {
+        if (task.work) {
+            task.work(task.argument);
+        } else if (marker_ready(&self->marker)) {
             drain(&self->marker);
             atomic_fetch_add(&helper_bytes, self->marker.bytes);
             atomic_fetch_add(&helper_plain, self->marker.plain);
@@ -788,6 +794,35 @@ static void wake_helpers(int wanted) {
     for (int i = 0; i < wanted && i < atomic_load(&helper_count); i++) {
         atomic_store(&helpers[i]->wanted, atomic_load(&marking));
         os_wake(&helpers[i]->wanted, 1);
+    }
+}
+
+static void wait_for_helpers(void) {
+    for (int spins = 0; atomic_load(&helping) > 0; spins++) {
+        if (spins < 1000)
+            os_cpu_relax();
+        else
+            os_yield(); /* the helper has lost its processor */
+    }
+}
+
+void mark_in_parallel(void (*work)(void *), void *argument, int markers) {
+    if (markers > 1) {
+        task.work = work;
+        task.argument = argument;
+        os_lock_acquire(&shared.lock);
+        shared.open = true;
+        atomic_fetch_add(&marking, 1);
+        os_lock_release(&shared.lock);
+        wake_helpers(markers - 1);
+    }
+    work(argument);
+    if (markers > 1) {
+        os_lock_acquire(&shared.lock);
+        shared.open = false;
+        os_lock_release(&shared.lock);
+        wait_for_helpers();
+        task.work = NULL;
     }
 }
 
@@ -849,17 +884,24 @@ void mark_from_more_roots(struct roots *roots, int markers) {
     if (markers > 1)
         wake_helpers(markers - 1);
     drain(&own);
-    for (int spins = 0; atomic_load(&helping) > 0; spins++) {
-        if (spins < 1000)
-            os_cpu_relax();
-        else
-            os_yield(); /* the helper has lost its processor */
-    }
+    wait_for_helpers();
     shared.roots = NULL;
     roots->marked = roots->count;
     last_helper_ns = atomic_load(&helper_ns);
     atomic_store(&shared.idle, 0);
     rescan_overflowed();
+}
+
+void mark_release_memory(void) {
+    uintptr_t page = os_page_bytes();
+    os_lock_acquire(&shared.lock);
+    for (struct segment *segment = shared.empty; segment; segment = segment->next) {
+        uintptr_t lo = ((uintptr_t)segment->items + page - 1) & ~(page - 1);
+        uintptr_t hi = (uintptr_t)(segment + 1) & ~(page - 1);
+        if (lo < hi)
+            os_release((void *)lo, hi - lo);
+    }
+    os_lock_release(&shared.lock);
 }
 
 void mark_push_words(uintptr_t lo, uintptr_t hi) {

@@ -208,15 +208,22 @@ void bw_gc(void) {
     thread_leave(self);
 }
 
-void bw_free_os_memory(void) {
-    struct thread *self = thread_enter();
-    cycle_run(self, CYCLE_FORCED);
+void memory_give_back(void) {
     heap_sweep_all();
     heap_free_empty();
     pages_release(0);
+    pages_release_tables();
+    pages_release_records();
+    mark_release_memory();
     heap_release_within_spans();
     if (&gc_scheduler_hooks)
         gc_scheduler_hooks.give_back();
+}
+
+void bw_free_os_memory(void) {
+    struct thread *self = thread_enter();
+    cycle_run(self, CYCLE_FORCED);
+    memory_give_back();
     thread_leave(self);
 }
 

@@ -16,7 +16,7 @@
 
 #include <string.h>
 
-enum special_kind { SPECIAL_FINALIZER, SPECIAL_CLEANUP, SPECIAL_WEAK, SPECIAL_RETAIN };
+enum special_kind { SPECIAL_FINALIZER, SPECIAL_CLEANUP, SPECIAL_WEAK, SPECIAL_RETAIN, SPECIAL_PIN };
 
 struct special {
     struct special *next; /* of the same bucket, or the pool */
@@ -25,7 +25,7 @@ struct special {
     union {
         void (*function)(void *);
         void *handle;
-        uint64_t retained;
+        uint64_t count;
     };
     void *argument;
     uint64_t id;
@@ -38,6 +38,7 @@ static size_t bucket_count;          /* a power of two */
 static _Atomic size_t special_count; /* changed under the lock; asked without it whether there are any */
 static struct special *pool;
 static uint64_t next_id = 1;
+static bool any_moved; /* some object of these has moved once */
 
 static size_t special_total(void) {
     return atomic_load_explicit(&special_count, memory_order_relaxed);
@@ -242,7 +243,8 @@ void specials_each_root(void (*visit)(void *context, uintptr_t lo, uintptr_t hi)
                 visit(context, (uintptr_t)&special->argument, (uintptr_t)(&special->argument + 1));
                 break;
             case SPECIAL_WEAK: visit(context, (uintptr_t)&special->handle, (uintptr_t)(&special->handle + 1)); break;
-            case SPECIAL_RETAIN: visit(context, (uintptr_t)&special->object, (uintptr_t)(&special->object + 1)); break;
+            case SPECIAL_RETAIN:
+            case SPECIAL_PIN: visit(context, (uintptr_t)&special->object, (uintptr_t)(&special->object + 1)); break;
             }
         }
     for (int i = 0; i < 2; i++)
@@ -309,6 +311,30 @@ void specials_finish_mark(void) {
     each_dead(SPECIAL_CLEANUP, end_cleanup);
     each_dead(SPECIAL_CLEANUP, keep);
     mark_drain();
+}
+
+/* A bucket is that of an address: they are all put where they belong now. */
+void specials_moved(uintptr_t (*forward)(uintptr_t)) {
+    struct special *all = NULL, *next;
+    for (size_t i = 0; i < bucket_count; i++) {
+        for (struct special *special = buckets[i]; special; special = next) {
+            next = special->next;
+            special->next = all;
+            all = special;
+        }
+        buckets[i] = NULL;
+    }
+    for (struct special *special = all; special; special = next) {
+        next = special->next;
+        uintptr_t object = forward(special->object);
+        any_moved = any_moved || object != special->object;
+        special->object = object;
+        if (special->kind == SPECIAL_WEAK)
+            __atomic_store_n((uintptr_t *)special->handle, special->object, __ATOMIC_RELAXED);
+        size_t bucket = bucket_of(special->object);
+        special->next = buckets[bucket];
+        buckets[bucket] = special;
+    }
 }
 
 /* --- an object ends at once: its cleanups are due, its weak pointers know, its finalizer has nothing to be given
@@ -390,6 +416,14 @@ bw_cleanup bw_add_cleanup(void *address, void (*function)(void *), void *argumen
     return cleanup;
 }
 
+static struct special **find_moved(uint64_t id) {
+    for (size_t i = 0; any_moved && i < bucket_count; i++)
+        for (struct special **link = &buckets[i]; *link; link = &(*link)->next)
+            if ((*link)->id == id)
+                return link;
+    return NULL;
+}
+
 void bw_cleanup_stop(bw_cleanup cleanup) {
     if (cleanup.id == 0)
         return;
@@ -399,6 +433,8 @@ void bw_cleanup_stop(bw_cleanup cleanup) {
     struct special **link = bucket_count ? &buckets[bucket_of(object)] : NULL;
     while (link && *link && (*link)->id != cleanup.id)
         link = &(*link)->next;
+    if (link && *link == NULL) /* it ran, or a compaction has moved the object */
+        link = find_moved(cleanup.id);
     if (link && *link)
         special_free(link);
     os_lock_release(&specials_lock);
@@ -442,17 +478,40 @@ void *bw_weak_get(bw_weak weak) {
     return object ? (void *)(object + (uintptr_t)weak.offset) : NULL;
 }
 
-void *bw_retain(void *address) {
+static void *count_one(const char *function, enum special_kind kind, void *address, bool interior) {
     struct thread *self = thread_enter();
     struct span *span;
-    uintptr_t object = memory_require(self, "bw_retain", address, &span);
+    uintptr_t object =
+        interior ? holder(self, function, address, &span) : memory_require(self, function, address, &span);
     os_lock_acquire(&specials_lock);
-    struct special **link = find(object, SPECIAL_RETAIN);
-    struct special *special = link ? *link : special_new(object, SPECIAL_RETAIN);
-    special->retained++;
+    struct special **link = find(object, kind);
+    (link ? *link : special_new(object, kind))->count++;
     os_lock_release(&specials_lock);
     thread_leave(self);
     return address;
+}
+
+void *bw_pin(void *address) {
+    return count_one("bw_pin", SPECIAL_PIN, address, true);
+}
+
+void bw_unpin(void *address) {
+    struct thread *self = thread_enter();
+    struct span *span;
+    uintptr_t object = holder(self, "bw_unpin", address, &span);
+    os_lock_acquire(&specials_lock);
+    struct special **link = find(object, SPECIAL_PIN);
+    bool found = link != NULL;
+    if (found && --(*link)->count == 0)
+        special_free(link);
+    os_lock_release(&specials_lock);
+    thread_leave(self);
+    if (!found)
+        os_panic("bw_unpin: %p is not pinned", address);
+}
+
+void *bw_retain(void *address) {
+    return count_one("bw_retain", SPECIAL_RETAIN, address, false);
 }
 
 void bw_release(void *address) {
@@ -461,7 +520,7 @@ void bw_release(void *address) {
     uintptr_t object = memory_require(self, "bw_release", address, &span);
     os_lock_acquire(&specials_lock);
     struct special **link = find(object, SPECIAL_RETAIN);
-    bool last = link && --(*link)->retained == 0;
+    bool last = link && --(*link)->count == 0;
     if (last)
         special_free(link);
     os_lock_release(&specials_lock);

@@ -171,6 +171,14 @@ void weak_maps_finish_mark(void) {
     }
 }
 
+void weak_maps_each(void (*visit)(void *context, uintptr_t lo, uintptr_t hi), void *context) {
+    for (struct table *table = tables; table; table = table->next) {
+        visit(context, (uintptr_t)&table->map, (uintptr_t)(&table->map + 1));
+        for (size_t i = 0; i < table->capacity; i++)
+            visit(context, (uintptr_t)&table->entries[i].key, (uintptr_t)(&table->entries[i].value + 1));
+    }
+}
+
 void weak_maps_forget(uintptr_t object) {
     if (tables == NULL)
         return;

@@ -205,3 +205,26 @@ const char *heap_describe(const void *address, char *text, size_t room) {
         snprintf(text, room, "a free slot: freed already, or never allocated");
     return text;
 }
+
+/* Heapsort: libc's sort asks malloc for memory, which a stopped thread may be in. */
+void heap_put_in_order(void **items, size_t count, uintptr_t (*key)(const void *)) {
+    for (size_t begin = count / 2, end = count; end > 1;) {
+        void *item;
+        if (begin > 0) {
+            item = items[--begin];
+        } else {
+            item = items[--end];
+            items[end] = items[0];
+        }
+        size_t at = begin, child;
+        while ((child = 2 * at + 1) < end) {
+            if (child + 1 < end && key(items[child + 1]) > key(items[child]))
+                child++;
+            if (key(item) >= key(items[child]))
+                break;
+            items[at] = items[child];
+            at = child;
+        }
+        items[at] = item;
+    }
+}

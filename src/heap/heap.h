@@ -45,8 +45,9 @@
 #define GRANULE_BYTES ((size_t)1 << GRANULE_SHIFT)
 #define CHUNK_BYTES ((size_t)8192) /* zeroed and handed to a thread at once: fits the first-level cache */
 
-/* A bit each, so that one test tells whether a byte is one of several. The last occurs while marking only. */
-enum mark_byte { MARK_NONE = 0, MARK_A = 1, MARK_B = 2, MARK_NEW = 4, MARK_WATCHED = 8 };
+/* A bit each, so that one test tells whether a byte is one of several. MARK_WATCHED occurs while marking only,
+ * MARK_PINNED, added to the live byte, while compacting. */
+enum mark_byte { MARK_NONE = 0, MARK_A = 1, MARK_B = 2, MARK_NEW = 4, MARK_WATCHED = 8, MARK_PINNED = 16 };
 
 /* How an object's words are searched for pointers. */
 enum scan_kind {
@@ -87,10 +88,12 @@ struct layout {
     uint8_t safe;        /* enum ledger_safe */
     bool by_make;        /* counted as make, not new */
     bool spare;          /* its objects end before their slots do: the next slot's address is one past none of them */
+    bool movable;        /* a compaction may move its objects, if they are small */
     bool counts_inside;  /* the ledger counts what is in its spans, not the spans: arenas */
     const char *name;    /* of what is in it, for messages; NULL: untyped */
     uint32_t element_words;
-    const uint64_t *pointer_map; /* SCAN_REPEAT and SCAN_MAP: which words are pointers */
+    const uint64_t *pointer_map;   /* SCAN_REPEAT and SCAN_MAP: which words are pointers */
+    const uint64_t *ambiguous_map; /* of those, the ones that may be something else; NULL: all */
     const struct type_info *type;
     struct layout *large; /* the layout of the same contents for objects over 32 KiB; itself if it is that */
 
@@ -131,9 +134,13 @@ struct __attribute__((aligned(64))) span { /* threads that own neighbours share 
     _Atomic bool overflowed;      /* the mark stack had no room for an object of this span: scan it again */
     _Atomic uint32_t swept;       /* the number of the cycle after which it was swept; SWEEPING */
     _Atomic uint32_t allocated;   /* slots whose byte is not 0 */
-    struct span *next, *previous; /* partial list, free bin, pool of span records */
-    size_t index;                 /* in layout->spans */
-    bw_amount inside;             /* an arena's first chunk: what was allocated in the arena */
+    struct span *next;            /* partial list, free bin, pool of span records */
+    union {
+        struct span *previous;   /* SPAN_FREE: in its bin */
+        struct forward *forward; /* SPAN_SMALL: while compacting (compact.c); NULL: nothing in it moves */
+    };
+    size_t index;     /* in layout->spans */
+    bw_amount inside; /* an arena's first chunk: what was allocated in the arena */
 };
 #define SWEEPING UINT32_MAX
 
@@ -208,6 +215,8 @@ static inline void mark_set(uint8_t *byte, uint8_t value) {
 void heap_make(void);
 /* Commits what lies beyond heap.used, at least `bytes`; under the pages lock. False: out of memory. */
 bool heap_grow(size_t bytes, uintptr_t *from, size_t *got);
+/* Puts them into the order of their keys. It allocates nothing. */
+void heap_put_in_order(void **items, size_t count, uintptr_t (*key)(const void *));
 /* The object that holds this address, allocated and not swept away: its first byte, or 0. `span` gets its span. */
 uintptr_t heap_object_of(const void *address, struct span **span);
 size_t heap_object_bytes(const struct span *span);
@@ -221,6 +230,8 @@ void pages_mark_dirty(uintptr_t base, size_t count);
 void pages_mark_clean(uintptr_t base, size_t count);
 void pages_set_span(struct span *span, struct span *value, uint32_t layout);
 size_t pages_release(size_t keep); /* gives free pages back to the system until `keep` bytes are held; bytes released */
+void pages_release_tables(void);   /* what the tables have of free pages, too */
+void pages_release_records(void);  /* and free span records */
 struct span *span_record_new(void); /* NULL */
 void span_record_free(struct span *span);
 

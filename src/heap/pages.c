@@ -21,17 +21,27 @@ static struct span *record_pool;
 
 /* --- span records: from slabs that are never unmapped, so that a stale reference still reads a record --- */
 
+/* Pages of records that are all free, given back to the system: they read as zero, as a record that nobody has may. */
+static struct span **bare_pages;
+static size_t bare_count, bare_capacity;
+
+static void add_records(struct span *records, size_t bytes) {
+    for (size_t i = bytes / sizeof *records; i-- > 0;) {
+        records[i].next = record_pool;
+        record_pool = &records[i];
+    }
+}
+
 static struct span *record_take(void) {
+    if (record_pool == NULL && bare_count > 0)
+        add_records(bare_pages[--bare_count], os_page_bytes());
     if (record_pool == NULL) {
         size_t bytes = 65536;
         struct span *slab = os_map(bytes);
         if (slab == NULL)
             return NULL;
         atomic_fetch_add(&heap.span_records, bytes);
-        for (size_t i = 0; i < bytes / sizeof *slab; i++) {
-            slab[i].next = record_pool;
-            record_pool = &slab[i];
-        }
+        add_records(slab, bytes);
     }
     struct span *record = record_pool;
     record_pool = record->next;
@@ -322,4 +332,67 @@ size_t pages_release(size_t keep) {
     while ((more = release_once(keep)) > 0)
         released += more;
     return released;
+}
+
+/* [from, to) of a table is zero: where that is a whole page of the system's, it need not be there. */
+static void release_zeroes(const void *from, const void *to) {
+    uintptr_t page = os_page_bytes();
+    uintptr_t lo = ((uintptr_t)from + page - 1) & ~(page - 1), hi = (uintptr_t)to & ~(page - 1);
+    if (lo < hi)
+        os_release((void *)lo, hi - lo);
+}
+
+void pages_release_tables(void) {
+    os_lock_acquire(&pages_lock);
+    for (unsigned bin = 0; bin < BINS; bin++)
+        for (const struct span *run = bins[bin]; run; run = run->next) {
+            size_t first = first_page(run), end = first + run->pages;
+            release_zeroes(mark_byte(run->base), mark_byte(heap.base + end * PAGE_BYTES));
+            release_zeroes(&heap.page_layout[first], &heap.page_layout[end]);
+            release_zeroes(&heap.page_span[first + 1], &heap.page_span[end - 1]); /* its ends refer to it */
+            if (!pages_dirty(run->base, run->pages))
+                release_zeroes(&heap.page_dirty[first], &heap.page_dirty[end]);
+        }
+    os_lock_release(&pages_lock);
+}
+
+static uintptr_t own_address(const void *record) {
+    return (uintptr_t)record;
+}
+
+/* Whole pages of span records that nobody has. */
+void pages_release_records(void) {
+    size_t page = os_page_bytes(), in_page = page / sizeof(struct span), count = 0, at = 0;
+    os_lock_acquire(&pages_lock);
+    for (struct span *record = record_pool; record; record = record->next)
+        count++;
+    struct span **all = count >= in_page ? os_map(count * sizeof *all) : NULL;
+    struct span **bare = all ? os_map((bare_count + count / in_page) * sizeof *bare) : NULL;
+    if (bare) {
+        for (struct span *record = record_pool; record; record = record->next)
+            all[at++] = record;
+        heap_put_in_order((void **)all, count, own_address);
+        if (bare_count > 0)
+            memcpy(bare, bare_pages, bare_count * sizeof *bare);
+        if (bare_capacity > 0)
+            os_unmap(bare_pages, bare_capacity * sizeof *bare);
+        bare_pages = bare;
+        bare_capacity = bare_count + count / in_page;
+        record_pool = NULL;
+        for (size_t i = 0; i < count;) {
+            /* A slab begins at a page; so the first of a page's is at its beginning, and the others follow it. */
+            bool whole =
+                (uintptr_t)all[i] % page == 0 && i + in_page <= count && all[i + in_page - 1] == all[i] + in_page - 1;
+            if (whole && os_release(all[i], page)) {
+                bare_pages[bare_count++] = all[i];
+                i += in_page;
+            } else {
+                all[i]->next = record_pool;
+                record_pool = all[i++];
+            }
+        }
+    }
+    os_lock_release(&pages_lock);
+    if (all)
+        os_unmap(all, count * sizeof *all);
 }

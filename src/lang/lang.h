@@ -15,6 +15,7 @@ struct type_info {
     uint64_t *searched;               /* bit map of words that are searched */
     uint64_t *ambiguous;              /* of those, the ones that may be something else */
     bool pointers;
+    bool stays;                     /* of a struct: not declared movable, or it cannot be */
     uint8_t safe;                   /* enum ledger_safe, of its single objects */
     const bw_type *pointer, *slice; /* made of it */
     struct layout *single, *boxed;

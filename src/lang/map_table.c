@@ -78,11 +78,29 @@ static size_t align_up(size_t bytes, size_t align) {
     return (bytes + align - 1) & ~(align - 1);
 }
 
-static void add_words(uint64_t *map, size_t offset, const bw_type *type) {
+/* Is a key found by what it refers to, and not by addresses? Then what it refers to may move. */
+static bool is_found_by_contents(const bw_type *type) {
+    switch (type->kind) {
+    case BW_KIND_STRING: return true;
+    case BW_KIND_ARRAY: return is_found_by_contents(type->element);
+    case BW_KIND_STRUCT:
+        for (uint32_t i = 0; i < type->field_count; i++)
+            if (!is_found_by_contents(type->fields[i].type))
+                return false;
+        return true;
+    default: return !((const struct type_info *)type->bw__info)->pointers;
+    }
+}
+
+static void add_words(uint64_t *map, uint64_t *ambiguous, size_t offset, const bw_type *type, bool all_ambiguous) {
     const struct type_info *info = type->bw__info;
-    for (size_t word = 0; word < type->size / 8; word++)
+    for (size_t word = 0; word < type->size / 8; word++) {
+        size_t at = offset / 8 + word;
         if (info->searched[word / 64] >> (word % 64) & 1)
-            map[(offset / 8 + word) / 64] |= (uint64_t)1 << (offset / 8 + word) % 64;
+            map[at / 64] |= (uint64_t)1 << at % 64;
+        if (all_ambiguous || info->ambiguous[word / 64] >> (word % 64) & 1)
+            ambiguous[at / 64] |= (uint64_t)1 << at % 64;
+    }
 }
 
 /* Under types_lock. */
@@ -112,16 +130,18 @@ static struct map_type *make_map_type(const bw_type *type) {
 
     bool pointers =
         ((const struct type_info *)key->bw__info)->pointers || ((const struct type_info *)value->bw__info)->pointers;
-    uint64_t *map = type_memory((made->group_bytes / 8 / 64 + 1) * sizeof *map);
+    size_t map_words = made->group_bytes / 8 / 64 + 1;
+    uint64_t *map = type_memory(2 * map_words * sizeof *map), *ambiguous = map + map_words;
     for (size_t slot = 0; slot < GROUP_SLOTS; slot++) {
-        add_words(map, 8 + slot * made->slot_bytes, key);
-        add_words(map, 8 + slot * made->slot_bytes + made->value_offset, value);
+        add_words(map, ambiguous, 8 + slot * made->slot_bytes, key, !is_found_by_contents(key));
+        add_words(map, ambiguous, 8 + slot * made->slot_bytes + made->value_offset, value, false);
     }
     for (uint32_t step = 0; step < made->steps; step++) {
         size_t bytes = table_bytes(made, group_counts[step]);
         struct layout like = {.kind = KIND_MAP, .by_make = true, .name = type->name, .type = type->bw__info};
         like.scan = pointers ? SCAN_REPEAT : SCAN_NONE;
         like.pointer_map = map;
+        like.ambiguous_map = ambiguous;
         like.element_words = (uint32_t)(made->group_bytes / 8);
         like.slot_bytes = bytes <= BW__MAX_SMALL ? (uint32_t)bytes : 0;
         made->table_layouts[step] = typed_layout(&like);

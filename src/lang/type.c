@@ -469,8 +469,9 @@ static bool same_type(const struct type_info *info, const bw__description *descr
     const bw__description *known = info->described;
     if (known == description)
         return true;
-    if (known->kind != description->kind || known->size != description->size ||
-        known->field_count != description->field_count || strcmp(known->name, description->name) != 0)
+    if (known->kind != description->kind || known->movable != description->movable ||
+        known->size != description->size || known->field_count != description->field_count ||
+        strcmp(known->name, description->name) != 0)
         return false;
     for (uint32_t i = 0; i < known->field_count; i++)
         if (!same_field(&known->fields[i], &description->fields[i]))
@@ -485,6 +486,20 @@ static bool same_type(const struct type_info *info, const bw__description *descr
 
 /* A description without a unit is the library's own, or was made by hand: its fields are basic types, or opaque. */
 static const bw__unit_bounds nowhere;
+
+/* Is it, or has it in it, what remembers its own address? */
+static bool keeps_address(const struct type_info *info) {
+    const bw_type *type = &info->type;
+    if (info->described && info->described->unit == NULL &&
+        (strcmp(type->name, "bw_cond") == 0 || strcmp(type->name, "bw_pool") == 0))
+        return true;
+    if (type->kind == BW_KIND_ARRAY)
+        return keeps_address(type->element->bw__info);
+    for (uint32_t i = 0; type->kind == BW_KIND_STRUCT && i < type->field_count; i++)
+        if (keeps_address(type->fields[i].type->bw__info))
+            return true;
+    return false;
+}
 
 static const bw_type *described_type(const bw__description *description) {
     const bw__unit_bounds *unit = description->unit ? description->unit : &nowhere;
@@ -511,6 +526,7 @@ static const bw_type *described_type(const bw__description *description) {
             fields[i] = (bw_type_field){field->name, field_type(field, unit), field->offset};
         }
         info->safe = safe_of_struct(info);
+        info->stays = !description->movable || keeps_address(info);
     }
     map_type(info, BW_FIELD_AMBIGUOUS);
     return &info->type;

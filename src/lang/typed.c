@@ -8,7 +8,19 @@
 
 #include <string.h>
 
+/* May a compaction move objects that consist of such values? Of structs those that are declared so; of the others all
+ * whose words are known. */
+static bool is_movable(const struct type_info *info) {
+    switch (info->type.kind) {
+    case BW_KIND_OPAQUE: return false;
+    case BW_KIND_ARRAY: return is_movable(info->type.element->bw__info);
+    case BW_KIND_STRUCT: return !info->stays;
+    default: return true;
+    }
+}
+
 static void fill_scan(struct layout *layout, const struct type_info *type, bool array) {
+    layout->ambiguous_map = type->ambiguous;
     layout->type = type;
     layout->name = type->type.name;
     if (!type->pointers) {
@@ -37,6 +49,7 @@ struct layout *typed_layout(const struct layout *like) {
 static struct layout *single_object_layout(struct type_info *type, enum ledger_kind kind, enum ledger_safe safe) {
     size_t bytes = type->type.size ? (type->type.size + GRANULE_BYTES - 1) & ~(GRANULE_BYTES - 1) : GRANULE_BYTES;
     struct layout like = {.kind = kind, .safe = safe};
+    like.movable = kind == KIND_STRUCT && type->type.kind == BW_KIND_STRUCT && is_movable(type);
     fill_scan(&like, type, false);
     if (bytes <= BW__MAX_SMALL) {
         like.slot_bytes = (uint32_t)bytes;
@@ -72,6 +85,7 @@ static struct layout *array_layout(struct type_info *type, struct layout **array
                                    enum ledger_kind kind) {
     if (arrays[size_class] == NULL) {
         struct layout like = {.kind = kind, .by_make = true, .safe = kind == KIND_SLICE ? type->safe : SAFE_NO};
+        like.movable = kind == KIND_SLICE && is_movable(type);
         fill_scan(&like, type, true);
         if (size_class != 0)
             like.slot_bytes = bw__class_bytes(size_class);

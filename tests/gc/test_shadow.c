@@ -9,22 +9,37 @@
 //
 // Whatever the model reaches must be in the heap as the model says: addresses, links (to first bytes and into the
 // middle), every byte of data. At the end nothing may be left.
+//
+// With COMPACT (test_compact.c) all types are movable, and threads compact: the model holds weak pointers then, which
+// know where an object is. What a variable refers to does not move.
 #include "support.h"
 
 #include <pthread.h>
 
+#ifdef COMPACT
+#define MARK BW_MOVABLE,
+typedef bw_weak known;
+#define KNOW(object) bw_weak_make(object)
+#define KNOWN(known) ((char *)bw_weak_get(known))
+#else
+#define MARK
+typedef uintptr_t known; // nothing is kept alive by the model
+#define KNOW(object) hide(object)
+#define KNOWN(known) ((char *)shown(known))
+#endif
+
 // --- the shapes of objects ---
 
-BW_STRUCT(pair, (void *, left), (void *, right), (uint64_t, id));
-BW_STRUCT(one, (uint64_t, id), (void *, next), (uint8_t[40], data));
-BW_STRUCT(inner, (uint64_t, number), (void *, inner_link));
-BW_STRUCT(mixed, (uint32_t, id), (char, letter), (void *, first), (double, real), (void *[3], several), (short, small),
-          (struct inner, nested), (uint64_t, last));
+BW_STRUCT(pair, MARK(void *, left), (void *, right), (uint64_t, id));
+BW_STRUCT(one, MARK(uint64_t, id), (void *, next), (uint8_t[40], data));
+BW_STRUCT(inner, MARK(uint64_t, number), (void *, inner_link));
+BW_STRUCT(mixed, MARK(uint32_t, id), (char, letter), (void *, first), (double, real), (void *[3], several),
+          (short, small), (struct inner, nested), (uint64_t, last));
 // More than 64 words, with links at both ends and in the middle.
-BW_STRUCT(wide, (void *, first), (uint64_t[62], data), (void *[4], middle), (uint64_t[40], more), (void *, last));
+BW_STRUCT(wide, MARK(void *, first), (uint64_t[62], data), (void *[4], middle), (uint64_t[40], more), (void *, last));
 // A large object of a type, and a small one that is many pages long.
-BW_STRUCT(huge, (void *, first), (uint64_t[5000], data), (void *, last));
-BW_STRUCT(sparse, (uint64_t[60], data), (void *, link), (uint64_t[2000], more));
+BW_STRUCT(huge, MARK(void *, first), (uint64_t[5000], data), (void *, last));
+BW_STRUCT(sparse, MARK(uint64_t[60], data), (void *, link), (uint64_t[2000], more));
 
 enum shape {
     PAIR,
@@ -58,7 +73,7 @@ static const unsigned shape_weight[SHAPES] = {
 #define ROOT (-2)
 
 struct node {
-    uintptr_t hidden;
+    known where;
     enum shape shape;
     bool used;
     uint32_t references; // model links and roots
@@ -324,7 +339,7 @@ static uint32_t random_offset(struct world *world, int to, struct random *random
 }
 
 static char *address_of(const struct world *world, int index) {
-    return shown(world->nodes[index].hidden);
+    return KNOWN(world->nodes[index].where);
 }
 
 // Follows the parents up to a root. False does not mean that it is not reached.
@@ -402,7 +417,7 @@ static void grow(struct world *world, int number, struct random *random) {
     char *object = allocate(node, random);
     check_zero(object, object_bytes(node));
     CHECK(bw_size(object) >= object_bytes(node) && bw_base(object) == object);
-    node->hidden = hide(object);
+    node->where = KNOW(object);
     write_data(node, object);
     for (int i = 0; i < node->links; i++) {
         node->link[i].to = NONE;
@@ -459,9 +474,11 @@ static void check_node(const struct world *world, int index) {
     CHECK(bw_base(object) == object, "object %llu at %p is gone", (unsigned long long)node->id, (void *)object);
     check_data(node, object);
     for (int i = 0; i < node->links; i++) {
-        char *wanted = node->link[i].to == NONE ? NULL : address_of(world, node->link[i].to) + node->link[i].offset;
-        CHECK(*link_place(node, object, i) == wanted, "link %d of object %llu, shape %d, is %p, not %p", i,
-              (unsigned long long)node->id, node->shape, *link_place(node, object, i), (void *)wanted);
+        char *volatile wanted =
+            node->link[i].to == NONE ? NULL : address_of(world, node->link[i].to) + node->link[i].offset;
+        char *is = *link_place(node, object, i);
+        CHECK(is == wanted, "link %d of object %llu, shape %d, is %p, not %p", i, (unsigned long long)node->id,
+              node->shape, (void *)is, (void *)wanted);
     }
 }
 
@@ -472,7 +489,8 @@ static void check_world(struct world *world, int number) {
     world->visit++;
     for (int i = 0; i < ROOTS; i++) {
         int to = world->root[i].to;
-        CHECK(roots_of(world, number)[i] == (to == NONE ? NULL : address_of(world, to) + world->root[i].offset));
+        char *volatile wanted = to == NONE ? NULL : address_of(world, to) + world->root[i].offset;
+        CHECK(roots_of(world, number)[i] == wanted);
         if (to != NONE && world->nodes[to].visit != world->visit) {
             world->nodes[to].visit = world->visit;
             world->nodes[to].parent = ROOT;
@@ -603,6 +621,10 @@ static void *work(void *argument) {
             bw_gc();
         if (random_below(&random, 60) == 0)
             bw_free_os_memory();
+#ifdef COMPACT
+        if (random_below(&random, 5) == 0)
+            CHECK(bw_compact());
+#endif
         put_world(number);
     }
     return NULL;
@@ -641,6 +663,9 @@ static void run(int threads, size_t operations, uint64_t seed) {
         CHECK(pthread_join(thread[i], NULL) == 0);
     in_thread(end_worlds, NULL);
     collect_clean();
+#ifdef COMPACT
+    collect_clean(); // what weak pointers consist of lives as long as the objects
+#endif
     uint64_t after = live_objects();
     if (after != before)
         fprintf(stderr, "seed %llu: %llu objects before, %llu are left\n", (unsigned long long)seed,

@@ -134,8 +134,9 @@ static void make_types(void) {
     };
     for (size_t i = 0; i < TYPES; i++) {
         snprintf(type_names[i], sizeof type_names[i], "t%zu", i);
-        described[i] = (bw__description){type_names[i],    sizeof(item),   _Alignof(item), fields,
-                                         COUNT_OF(fields), BW_KIND_STRUCT, &type_unit,     0};
+        described[i] = (bw__description){
+            type_names[i], sizeof(item), _Alignof(item), fields, COUNT_OF(fields), BW_KIND_STRUCT, &type_unit, 0,
+            false};
         type_list[i] = &described[i];
         sites[i].type = (bw__type_site){.name = type_names[i],
                                         .size = sizeof(item),

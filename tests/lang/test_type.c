@@ -23,8 +23,10 @@ typedef struct two_words {
     static const bw_field inner_fields_##n[] = {WORD_FIELD("a", 0, pointer_first),                                     \
                                                 WORD_FIELD("b", 8, !pointer_first)};                                   \
     static const bw_field outer_fields_##n[] = {{"in", "inner", 0, 16, BW_FIELD_AMBIGUOUS, BW_KIND_OPAQUE, 0, 8}};     \
-    static const bw__description inner_##n = {"inner", 16, 8, inner_fields_##n, 2, BW_KIND_STRUCT, &unit_##n, 0};      \
-    static const bw__description outer_##n = {"outer", 16, 8, outer_fields_##n, 1, BW_KIND_STRUCT, &unit_##n, 0};      \
+    static const bw__description inner_##n = {                                                                         \
+        "inner", 16, 8, inner_fields_##n, 2, BW_KIND_STRUCT, &unit_##n, 0, false};                                     \
+    static const bw__description outer_##n = {                                                                         \
+        "outer", 16, 8, outer_fields_##n, 1, BW_KIND_STRUCT, &unit_##n, 0, false};                                     \
     static const bw__description *list_##n[] = {&inner_##n, &outer_##n};                                               \
     static const bw__unit_bounds unit_##n = {list_##n, list_##n + 2, NULL, NULL};                                      \
     static bw__site site_##n = {                                                                                       \

@@ -1,0 +1,596 @@
+/* compact.c - mark-compact: the movable objects of each layout slide toward the low end of its spans.
+ *
+ * All of it while the world is stopped, after a collection has marked, and everything is swept:
+ *
+ * 1. Pin (pin.c): every object of a movable layout that a word refers to which may be something else than a reference.
+ * 2. Plan: the spans of a layout, by their addresses, are cut into UNITS, which are compacted side by side. In a unit the
+ *    objects that can move are numbered in the order of their addresses, and so are the slots that no pinned object is
+ *    in: the object of each number goes to the slot of that number. That is never above the object's own.
+ * 3. Update: every precise reference to an object that will move; weak pointers, finalizers and their kin.
+ * 4. Move, in the order of the numbers: what was in the slot has moved by then.
+ * 5. Spans that are empty now are freed.
+ *
+ * Where an object goes is computed from its number (Jonkers, "A fast garbage compaction algorithm", 1979, threads
+ * references instead; the idea of numbers from a bit map is in Kermany and Petrank, "The Compressor", 2006): a bit for
+ * each slot that says whether its object can move, counts of those bits, and, for each unit, SEGMENTS: free slots side by
+ * side, and the number of the first. What is needed for that is allocated before anything is changed.
+ */
+#include "compact.h"
+
+#include <string.h>
+
+struct segment {
+    uint32_t first; /* number */
+    uint32_t count;
+    uintptr_t address;
+};
+
+struct unit {
+    struct layout *layout;
+    struct span **spans; /* by address */
+    size_t span_count;
+    size_t segment_room;
+    struct segment *segments;
+    size_t segment_count;
+    uint64_t moved; /* objects */
+};
+
+/* What a span's objects that can move become. */
+struct forward {
+    struct unit *unit;
+    uint64_t *can_move; /* a bit for each slot */
+    uint32_t *before;   /* the number of the first object of each 64 slots */
+    size_t segment;     /* the first one that an object of this span goes to */
+};
+
+static struct {
+    struct memory {
+        char *at;
+        size_t bytes, used;
+    } tables, segments;
+    struct unit *units;
+    size_t unit_count;
+    _Atomic size_t next;
+    struct span **all; /* that references are in */
+    size_t all_count;
+} plan;
+
+static bw_compaction last; /* under the gc lock */
+
+static void *take(struct memory *memory, size_t bytes) {
+    void *taken = memory->at + memory->used;
+    memory->used += (bytes + 15) & ~(size_t)15;
+    OS_ASSERT(memory->used <= memory->bytes);
+    return taken;
+}
+
+static bool have(struct memory *memory, size_t bytes) {
+    *memory = (struct memory){os_map(bytes + 16), bytes + 16, 0};
+    return memory->at != NULL;
+}
+
+static void drop(struct memory *memory) {
+    if (memory->at)
+        os_unmap(memory->at, memory->bytes);
+    *memory = (struct memory){NULL, 0, 0};
+}
+
+/* --- the spans --- */
+
+#define UNIT_BYTES ((size_t)4 << 20) /* of objects, at least: what is lost is half a span for each unit */
+#define UNITS_MOST 16                /* of a layout */
+
+static uintptr_t address_of(const void *span) {
+    return ((const struct span *)span)->base;
+}
+
+static bool moves(const struct layout *layout) {
+    return layout->movable && layout->slot_bytes != 0;
+}
+
+static size_t words_of(const struct layout *layout) {
+    return (layout->slots + 63) / 64;
+}
+
+static size_t units_of(const struct layout *layout) {
+    size_t objects = 0;
+    for (size_t i = 0; i < layout->span_count; i++)
+        if (layout->spans[i])
+            objects += atomic_load(&layout->spans[i]->allocated);
+    size_t units = objects * layout->slot_bytes / UNIT_BYTES;
+    return units == 0 ? 1 : units > UNITS_MOST ? UNITS_MOST : units;
+}
+
+static size_t rounded(size_t bytes) {
+    return (bytes + 15) & ~(size_t)15;
+}
+
+/* The tables, but for the segments. False: no memory. */
+static bool make_units(void) {
+    size_t bytes = 0, units = 0, spans = 0;
+    uint32_t count = atomic_load(&heap.layout_count);
+    for (uint32_t i = 0; i < count; i++) {
+        const struct layout *layout = heap.layouts[i];
+        spans += layout->span_count;
+        if (!moves(layout) || layout->span_count == 0)
+            continue;
+        units += units_of(layout);
+        bytes += layout->span_count *
+                 (rounded(sizeof(struct forward)) + rounded(words_of(layout) * 8) + rounded(words_of(layout) * 4));
+    }
+    bytes += rounded(units * sizeof(struct unit)) + 2 * rounded(spans * sizeof(struct span *)) + 64 * units;
+    if (!have(&plan.tables, bytes))
+        return false;
+    plan.units = take(&plan.tables, units * sizeof *plan.units);
+    plan.all = take(&plan.tables, spans * sizeof *plan.all);
+    plan.unit_count = plan.all_count = 0;
+    struct span **sorted = take(&plan.tables, spans * sizeof *sorted);
+    for (uint32_t i = 0; i < count; i++) {
+        struct layout *layout = heap.layouts[i];
+        size_t there = 0;
+        for (size_t j = 0; j < layout->span_count; j++) {
+            struct span *span = layout->spans[j];
+            if (span == NULL || atomic_load(&span->allocated) == 0)
+                continue;
+            if (layout->scan != SCAN_NONE)
+                plan.all[plan.all_count++] = span;
+            if (moves(layout))
+                sorted[there++] = span;
+        }
+        if (there == 0)
+            continue;
+        heap_put_in_order((void **)sorted, there, address_of);
+        for (size_t left = units_of(layout), from = 0; left > 0 && from < there; left--) {
+            size_t share = (there - from + left - 1) / left;
+            plan.units[plan.unit_count++] =
+                (struct unit){.layout = layout, .spans = sorted + from, .span_count = share};
+            from += share;
+        }
+        for (size_t j = 0; j < there; j++) {
+            struct forward *forward = take(&plan.tables, sizeof *forward);
+            forward->can_move = take(&plan.tables, words_of(layout) * 8);
+            forward->before = take(&plan.tables, words_of(layout) * 4);
+            sorted[j]->forward = forward;
+        }
+        sorted += there;
+    }
+    return true;
+}
+
+static struct unit *next_unit(void) {
+    size_t index = atomic_fetch_add(&plan.next, 1);
+    return index < plan.unit_count ? &plan.units[index] : NULL;
+}
+
+static void each_unit(void (*work)(void *), int markers) {
+    atomic_store(&plan.next, 0);
+    mark_in_parallel(work, NULL, markers);
+}
+
+/* --- plan --- */
+
+/* Numbers what can move, and counts the stretches of slots that it may go to. */
+static void number(struct unit *unit) {
+    uint32_t next = 0;
+    size_t stride = unit->layout->slot_bytes >> GRANULE_SHIFT, stretches = 0;
+    for (size_t i = 0; i < unit->span_count; i++) {
+        struct span *span = unit->spans[i];
+        struct forward *forward = span->forward;
+        const uint8_t *byte = mark_byte(span->base);
+        bool open = false;
+        forward->unit = unit;
+        for (uint32_t slot = 0; slot < span->slots; slot += 64) {
+            uint32_t end = slot + 64 < span->slots ? slot + 64 : span->slots;
+            uint64_t bits = 0;
+            for (uint32_t k = slot; k < end; k++, byte += stride) {
+                bool pinned = *byte & MARK_PINNED;
+                bits |= (uint64_t)(*byte != MARK_NONE && !pinned) << (k - slot);
+                stretches += !pinned && !open;
+                open = !pinned;
+            }
+            forward->can_move[slot / 64] = bits;
+            forward->before[slot / 64] = next;
+            next += (uint32_t)__builtin_popcountll(bits);
+        }
+    }
+    unit->segment_room = stretches;
+    unit->moved = next; /* for now: all that can */
+}
+
+static void number_units(void *unused) {
+    (void)unused;
+    for (struct unit *unit; (unit = next_unit()) != NULL;)
+        number(unit);
+}
+
+static void find_segments(struct unit *unit) {
+    uint32_t next = 0, all = (uint32_t)unit->moved;
+    size_t stride = unit->layout->slot_bytes >> GRANULE_SHIFT;
+    struct segment *segment = NULL;
+    for (size_t i = 0; i < unit->span_count && next < all; i++) {
+        struct span *span = unit->spans[i];
+        const uint8_t *byte = mark_byte(span->base);
+        segment = NULL;
+        for (uint32_t slot = 0; slot < span->slots && next < all; slot++, byte += stride) {
+            if (*byte & MARK_PINNED) {
+                segment = NULL;
+                continue;
+            }
+            if (segment == NULL) {
+                OS_ASSERT(unit->segment_count < unit->segment_room);
+                segment = &unit->segments[unit->segment_count++];
+                *segment = (struct segment){next, 0, span->base + slot * span->object_bytes};
+            }
+            segment->count++;
+            next++;
+        }
+    }
+    /* Where each span's objects begin to go. */
+    size_t at = 0;
+    for (size_t i = 0; i < unit->span_count; i++) {
+        struct forward *forward = unit->spans[i]->forward;
+        while (at + 1 < unit->segment_count && unit->segments[at + 1].first <= forward->before[0])
+            at++;
+        forward->segment = at;
+    }
+}
+
+static void find_all_segments(void *unused) {
+    (void)unused;
+    for (struct unit *unit; (unit = next_unit()) != NULL;)
+        find_segments(unit);
+}
+
+static bool make_segments(int markers) {
+    size_t room = 0;
+    each_unit(number_units, markers);
+    for (size_t i = 0; i < plan.unit_count; i++)
+        room += plan.units[i].segment_room;
+    if (!have(&plan.segments, room * sizeof(struct segment)))
+        return false;
+    struct segment *segments = (struct segment *)plan.segments.at;
+    for (size_t i = 0; i < plan.unit_count; i++) {
+        plan.units[i].segments = segments;
+        segments += plan.units[i].segment_room;
+    }
+    each_unit(find_all_segments, markers);
+    return true;
+}
+
+/* --- where things go --- */
+
+static uintptr_t slot_of_number(const struct forward *forward, uint32_t number, size_t slot_bytes) {
+    const struct segment *segments = forward->unit->segments;
+    size_t lo = forward->segment;
+    if (number - segments[lo].first >= segments[lo].count) {
+        size_t hi = lo + 1, step = 1, end = forward->unit->segment_count;
+        while (hi < end && segments[hi].first <= number) { /* mostly the next one */
+            lo = hi;
+            hi += step;
+            step *= 2;
+        }
+        if (hi > end)
+            hi = end;
+        while (hi - lo > 1) {
+            size_t middle = lo + (hi - lo) / 2;
+            if (segments[middle].first <= number)
+                lo = middle;
+            else
+                hi = middle;
+        }
+    }
+    return segments[lo].address + (number - segments[lo].first) * slot_bytes;
+}
+
+uintptr_t compact_forward(uintptr_t address) {
+    if (address - heap.base >= atomic_load_explicit(&heap.used, memory_order_relaxed))
+        return address;
+    const struct span *span = span_of_offset(address - heap.base);
+    const struct forward *forward = span && span->state == SPAN_SMALL ? span->forward : NULL;
+    if (forward == NULL)
+        return address;
+    size_t slot = slot_index(span, address);
+    if (slot >= span->slots)
+        return address;
+    uint64_t bits = forward->can_move[slot / 64], bit = (uint64_t)1 << (slot % 64);
+    if (!(bits & bit))
+        return address;
+    uint32_t number = forward->before[slot / 64] + (uint32_t)__builtin_popcountll(bits & (bit - 1));
+    return slot_of_number(forward, number, span->object_bytes) + (address - (span->base + slot * span->object_bytes));
+}
+
+/* --- update --- */
+
+static inline void update(uintptr_t *word) {
+    uintptr_t value = *word;
+    if (value - heap.base < atomic_load_explicit(&heap.used, memory_order_relaxed)) {
+        uintptr_t now = compact_forward(value);
+        if (now != value)
+            *word = now;
+    }
+}
+
+static void update_object(const struct layout *layout, uintptr_t object, size_t bytes) {
+    uintptr_t *words = (uintptr_t *)object;
+    size_t element = layout->element_words, count = bytes / sizeof(void *);
+    if (layout->scan != SCAN_REPEAT && count > element)
+        count = element;
+    if (element <= 64) {
+        uint64_t map = layout->pointer_map[0] & ~layout->ambiguous_map[0];
+        if (element < 64)
+            map &= ((uint64_t)1 << element) - 1;
+        for (size_t at = 0; at < count; at += element)
+            for (uint64_t left = map; left; left &= left - 1) {
+                size_t word = at + (size_t)__builtin_ctzll(left);
+                if (word < count)
+                    update(&words[word]);
+            }
+        return;
+    }
+    for (size_t i = 0, phase = 0; i < count; i++) {
+        if ((layout->pointer_map[phase / 64] & ~layout->ambiguous_map[phase / 64]) >> (phase % 64) & 1)
+            update(&words[i]);
+        if (++phase == element)
+            phase = 0;
+    }
+}
+
+static void update_span(const struct span *span) {
+    const struct layout *layout = span->layout;
+    size_t stride = span->object_bytes >> GRANULE_SHIFT;
+    if (layout->pointer_map == NULL || layout->ambiguous_map == NULL || layout->scan == SCAN_WORDS ||
+        span->state == SPAN_QUARANTINE)
+        return;
+    const uint8_t *byte = mark_byte(span->base);
+    for (uint32_t slot = 0; slot < span->slots; slot++, byte += stride)
+        if (*byte != MARK_NONE)
+            update_object(layout, span->base + slot * span->object_bytes, span->object_bytes);
+}
+
+#define SPANS_AT_ONCE 16
+static void update_spans(void *unused) {
+    (void)unused;
+    for (;;) {
+        size_t from = atomic_fetch_add(&plan.next, SPANS_AT_ONCE), end = from + SPANS_AT_ONCE;
+        if (from >= plan.all_count)
+            return;
+        for (size_t i = from; i < end && i < plan.all_count; i++)
+            update_span(plan.all[i]);
+    }
+}
+
+/* --- move --- */
+
+static void move_unit(struct unit *unit) {
+    size_t bytes = unit->layout->slot_bytes, stride = bytes >> GRANULE_SHIFT;
+    uint8_t live = mark_live;
+    uint64_t moved = 0;
+    const struct segment *segment = unit->segments;
+    uint32_t number = 0;
+    for (size_t i = 0; i < unit->span_count; i++) {
+        struct span *span = unit->spans[i];
+        const struct forward *forward = span->forward;
+        uint8_t *marks = mark_byte(span->base);
+        bool left_some = false;
+        for (uint32_t word = 0; word * 64 < span->slots; word++)
+            for (uint64_t left = forward->can_move[word]; left; left &= left - 1, number++) {
+                uint32_t slot = word * 64 + (uint32_t)__builtin_ctzll(left);
+                uintptr_t from = span->base + slot * bytes;
+                while (number - segment->first >= segment->count)
+                    segment++;
+                uintptr_t to = segment->address + (number - segment->first) * bytes;
+                if (to == from)
+                    continue;
+                memcpy((void *)to, (const void *)from, bytes);
+                mark_set(&marks[slot * stride], MARK_NONE);
+                mark_set(mark_byte(to), live);
+                if (heap.poison)
+                    memset((void *)from, 0xdb, bytes); /* until the next one comes here */
+                left_some = true;
+                moved++;
+            }
+        if (left_some)
+            atomic_store(&span->needs_zero, true);
+    }
+    unit->moved = moved;
+    for (size_t i = 0; i < unit->span_count; i++) {
+        struct span *span = unit->spans[i];
+        uint8_t *byte = mark_byte(span->base);
+        uint32_t there = 0;
+        for (uint32_t slot = 0; slot < span->slots; slot++, byte += stride) {
+            uint8_t now = *byte;
+            there += now != MARK_NONE;
+            if (now & MARK_PINNED)
+                mark_set(byte, now & (uint8_t)~MARK_PINNED);
+        }
+        atomic_store(&span->allocated, there);
+    }
+}
+
+static void move_units(void *unused) {
+    (void)unused;
+    for (struct unit *unit; (unit = next_unit()) != NULL;)
+        move_unit(unit);
+}
+
+/* Nothing was changed but the pins. */
+static void take_back(void) {
+    for (size_t i = 0; i < plan.unit_count; i++)
+        for (size_t j = 0; j < plan.units[i].span_count; j++) {
+            struct span *span = plan.units[i].spans[j];
+            size_t stride = span->object_bytes >> GRANULE_SHIFT;
+            uint8_t *byte = mark_byte(span->base);
+            for (uint32_t slot = 0; slot < span->slots; slot++, byte += stride)
+                mark_set(byte, *byte & (uint8_t)~MARK_PINNED);
+            span->forward = NULL;
+        }
+}
+
+/* --- verify=1: does anything refer to where an object was? --- */
+
+static void check_word(const uintptr_t *word, const struct layout *layout) {
+    const struct span *span;
+    if (*word - heap.base >= atomic_load(&heap.used) || (span = span_of_offset(*word - heap.base)) == NULL ||
+        span->state != SPAN_SMALL || span->forward == NULL)
+        return;
+    size_t slot = (*word - span->base) / span->object_bytes;
+    if (slot < span->slots && span->forward->can_move[slot / 64] >> (slot % 64) & 1 &&
+        mark_get(mark_byte(span->base + slot * span->object_bytes)) == MARK_NONE)
+        os_fatal("burrow: verify: the word at %p, in %s, refers to %p, in %s, which has moved", (const void *)word,
+                 layout ? layout_name(layout) : "a root", (void *)*word, layout_name(span->layout));
+}
+
+static void check_all(const struct roots *roots) {
+    for (size_t i = 0; i < roots->count; i++)
+        for (uintptr_t at = roots->list[i].lo; at < roots->list[i].hi; at += sizeof(uintptr_t))
+            check_word((const uintptr_t *)at, NULL);
+    uint32_t count = atomic_load(&heap.layout_count);
+    for (uint32_t i = 0; i < count; i++) {
+        const struct layout *layout = heap.layouts[i];
+        for (size_t j = 0; layout->scan != SCAN_NONE && j < layout->span_count; j++) {
+            const struct span *span = layout->spans[j];
+            for (uint32_t slot = 0; span && span->state != SPAN_QUARANTINE && slot < span->slots; slot++) {
+                const uintptr_t *words = (const uintptr_t *)(span->base + slot * span->object_bytes);
+                size_t element = layout->element_words, all = span->object_bytes / sizeof(uintptr_t);
+                if (mark_get(mark_byte((uintptr_t)words)) == MARK_NONE)
+                    continue;
+                if (layout->scan != SCAN_REPEAT && layout->scan != SCAN_WORDS && all > element)
+                    all = element;
+                for (size_t k = 0; k < all; k++)
+                    if (layout->scan == SCAN_WORDS || layout->pointer_map[k % element / 64] >> (k % element % 64) & 1)
+                        check_word(&words[k], layout);
+            }
+        }
+    }
+}
+
+/* --- the spans afterwards --- */
+
+/* poison=1: what is empty now is not to be touched until the next collection. */
+static struct span *forbidden;
+
+static void free_emptied(struct span *span) {
+    struct layout *layout = span->layout;
+    last.emptied_bytes += span->pages << PAGE_SHIFT;
+    if (!heap.poison || !os_forbid((void *)span->base, span->pages << PAGE_SHIFT)) {
+        span_free_empty(span);
+        return;
+    }
+    os_lock_acquire(&layout->lock);
+    layout_leave_hole(layout, span->index);
+    os_lock_release(&layout->lock);
+    pages_set_span(span, NULL, 0);
+    span->next = forbidden;
+    forbidden = span;
+}
+
+void compact_allow(void) {
+    struct span *still = NULL, *span;
+    while ((span = forbidden) != NULL) {
+        forbidden = span->next;
+        if (os_allow((void *)span->base, span->pages << PAGE_SHIFT)) {
+            span->next = NULL;
+            pages_mark_clean(span->base, span->pages);
+            pages_free(span);
+        } else {
+            span->next = still;
+            still = span;
+        }
+    }
+    forbidden = still;
+}
+
+/* What is free in the layouts that were compacted is offered anew; what is empty is freed. */
+static void settle(void) {
+    const struct layout *before = NULL;
+    for (size_t i = 0; i < plan.unit_count; i++) {
+        struct layout *layout = plan.units[i].layout;
+        if (layout == before)
+            continue;
+        before = layout;
+        atomic_store(&layout->partial, NULL);
+        for (size_t j = 0; j < layout->span_count; j++) {
+            struct span *span = layout->spans[j];
+            if (span == NULL)
+                continue;
+            span->forward = NULL;
+            if (layout->homes[j] == HOME_EMPTY || atomic_load(&span->owned))
+                continue;
+            atomic_store(&span->partial_tag, 0);
+            span->next = NULL;
+            if (atomic_load(&span->allocated) == 0)
+                free_emptied(span);
+            else if (atomic_load(&span->allocated) < span->slots)
+                layout_offer(layout, span);
+        }
+    }
+}
+
+bool compact_heap(const struct roots *roots, int markers, uint64_t mark_ns) {
+    struct pinned pinned = {{0}, 0};
+    last = (bw_compaction){.count = last.count, .mark_ns = mark_ns};
+    uint64_t began = os_now_ns(), then = began;
+    heap_sweep_all();
+    bool good = make_units();
+    if (good) {
+        pin_all(roots, plan.all, plan.all_count, markers, &pinned);
+        last.by_stack = pinned.objects[PIN_STACK];
+        last.by_data = pinned.objects[PIN_DATA];
+        last.by_memory = pinned.objects[PIN_HEAP];
+        last.by_request = pinned.objects[PIN_ASKED];
+        last.pinned_bytes = pinned.bytes;
+        then = os_now_ns();
+        last.pin_ns = then - began;
+        good = make_segments(markers);
+        if (!good)
+            take_back();
+    }
+    if (good) {
+        began = os_now_ns();
+        last.plan_ns = began - then;
+        each_unit(update_spans, markers);
+        specials_moved(compact_forward);
+        then = os_now_ns();
+        last.update_ns = then - began;
+        each_unit(move_units, markers);
+        for (size_t i = 0; i < plan.unit_count; i++) {
+            last.moved_objects += plan.units[i].moved;
+            last.moved_bytes += plan.units[i].moved * plan.units[i].layout->slot_bytes;
+        }
+        if (knobs.verify)
+            check_all(roots);
+        settle();
+        last.move_ns = os_now_ns() - then;
+        last.count++;
+    }
+    drop(&plan.segments);
+    drop(&plan.tables);
+    return good;
+}
+
+void compact_paused(uint64_t ns) {
+    last.pause_ns = ns;
+}
+
+bool bw_compact(void) {
+    struct thread *self = thread_enter();
+    size_t before = os_resident_bytes();
+    bool done = cycle_run(self, CYCLE_COMPACT);
+    if (done) {
+        memory_give_back();
+        size_t now = os_resident_bytes();
+        gc_lock_acquire(self);
+        last.released_bytes = before > now ? before - now : 0;
+        gc_lock_release();
+    }
+    thread_leave(self);
+    return done;
+}
+
+void bw_read_compaction(bw_compaction *compaction) {
+    struct thread *self = thread_enter();
+    gc_lock_acquire(self);
+    *compaction = last;
+    gc_lock_release();
+    thread_leave(self);
+}

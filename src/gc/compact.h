@@ -1,0 +1,26 @@
+/* compact.h - floor 2: what the two halves of compaction tell each other, and the collection them. */
+#ifndef BURROW_GC_COMPACT_H
+#define BURROW_GC_COMPACT_H
+
+#include "gc.h"
+
+enum pin_reason { PIN_STACK, PIN_DATA, PIN_HEAP, PIN_ASKED, PIN_REASONS };
+
+/* The world is stopped, marking is done, which took so long, and the next sweep begun. False: no memory for the tables;
+ * nothing is changed. */
+bool compact_heap(const struct roots *roots, int markers, uint64_t mark_ns);
+void compact_paused(uint64_t ns); /* the last one and its collection */
+/* Pages that may not be touched (poison=1) can be used again; before a collection, under the gc lock. */
+void compact_allow(void);
+/* Where the object goes that an address is in, or is one of no object that moves: the address then. */
+uintptr_t compact_forward(uintptr_t address);
+
+/* --- pin.c --- */
+/* Sets MARK_PINNED in the mark bytes of all objects of movable layouts that a word refers to which may be something
+ * else; `spans`: all that have objects with references. */
+struct pinned {
+    uint64_t objects[PIN_REASONS], bytes; /* of movable layouts, by the first reason that was found */
+};
+void pin_all(const struct roots *roots, struct span **spans, size_t count, int markers, struct pinned *pinned);
+
+#endif
