@@ -310,29 +310,24 @@ static inline void update(uintptr_t *word) {
     }
 }
 
-static void update_object(const struct layout *layout, uintptr_t object, size_t bytes) {
-    uintptr_t *words = (uintptr_t *)object;
-    size_t element = layout->element_words, count = bytes / sizeof(void *);
-    if (layout->scan != SCAN_REPEAT && count > element)
-        count = element;
-    if (element <= 64) {
-        uint64_t map = layout->pointer_map[0] & ~layout->ambiguous_map[0];
-        if (element < 64)
-            map &= ((uint64_t)1 << element) - 1;
-        for (size_t at = 0; at < count; at += element)
-            for (uint64_t left = map; left; left &= left - 1) {
-                size_t word = at + (size_t)__builtin_ctzll(left);
-                if (word < count)
+/* The words of `map` in each element. Of those of bw_anys only the ones that are references. */
+static void update_words(uintptr_t *words, size_t count, size_t element, const uint64_t *map, const uint64_t *less) {
+    for (size_t at = 0; at < count; at += element)
+        for (size_t part = 0; part < element; part += 64)
+            for (uint64_t left = map[part / 64] & ~(less ? less[part / 64] : 0); left; left &= left - 1) {
+                size_t word = at + part + (size_t)__builtin_ctzll(left);
+                if (word < count && (less || gc_hooks.any_refers((const void *)words[word - 1])))
                     update(&words[word]);
             }
-        return;
-    }
-    for (size_t i = 0, phase = 0; i < count; i++) {
-        if ((layout->pointer_map[phase / 64] & ~layout->ambiguous_map[phase / 64]) >> (phase % 64) & 1)
-            update(&words[i]);
-        if (++phase == element)
-            phase = 0;
-    }
+}
+
+static void update_object(const struct layout *layout, uintptr_t object, size_t bytes) {
+    size_t count = bytes / sizeof(void *);
+    if (layout->scan != SCAN_REPEAT && count > layout->element_words)
+        count = layout->element_words;
+    update_words((uintptr_t *)object, count, layout->element_words, layout->pointer_map, layout->ambiguous_map);
+    if (layout->any_map)
+        update_words((uintptr_t *)object, count, layout->element_words, layout->any_map, NULL);
 }
 
 static void update_span(const struct span *span) {

@@ -318,6 +318,7 @@ struct gc_hooks {
     void (*at_exit)(void);                   /* the ledger is wanted at exit */
     struct layout *(*layout_of_size)(const struct layout *layout,
                                      size_t bytes); /* an array of the same elements; NULL: no array */
+    bool (*any_refers)(const void *type); /* is the word behind this one, the first of a bw_any, surely a reference? */
 };
 extern struct gc_hooks gc_hooks;
 extern const struct gc_hooks observe_hooks; /* floor 5's */

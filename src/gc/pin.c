@@ -63,7 +63,8 @@ static void pin_fields(const struct layout *layout, uintptr_t object, size_t byt
         uint64_t map = layout->pointer_map[phase / 64];
         if (layout->ambiguous_map)
             map &= layout->ambiguous_map[phase / 64];
-        if (map >> (phase % 64) & 1)
+        bool any = layout->any_map && layout->any_map[phase / 64] >> (phase % 64) & 1;
+        if (map >> (phase % 64) & 1 && !(any && gc_hooks.any_refers(((const void *const *)object)[i - 1])))
             pin(((const uintptr_t *)object)[i], PIN_HEAP);
         if (++phase == element)
             phase = 0;

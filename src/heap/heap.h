@@ -94,6 +94,7 @@ struct layout {
     uint32_t element_words;
     const uint64_t *pointer_map;   /* SCAN_REPEAT and SCAN_MAP: which words are pointers */
     const uint64_t *ambiguous_map; /* of those, the ones that may be something else; NULL: all */
+    const uint64_t *any_map;       /* of those, second words of a bw_any, whose first says; NULL: none */
     const struct type_info *type;
     struct layout *large; /* the layout of the same contents for objects over 32 KiB; itself if it is that */
 

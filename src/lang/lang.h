@@ -14,6 +14,7 @@ struct type_info {
     uint32_t words;                   /* up to the last that is searched */
     uint64_t *searched;               /* bit map of words that are searched */
     uint64_t *ambiguous;              /* of those, the ones that may be something else */
+    uint64_t *anys;                   /* of those, the second words of a bw_any */
     bool pointers;
     bool stays;                     /* of a struct: not declared movable, or it cannot be */
     uint8_t safe;                   /* enum ledger_safe, of its single objects */

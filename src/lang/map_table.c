@@ -92,7 +92,8 @@ static bool is_found_by_contents(const bw_type *type) {
     }
 }
 
-static void add_words(uint64_t *map, uint64_t *ambiguous, size_t offset, const bw_type *type, bool all_ambiguous) {
+static void add_words(uint64_t *map, uint64_t *ambiguous, uint64_t *anys, size_t offset, const bw_type *type,
+                      bool all_ambiguous) {
     const struct type_info *info = type->bw__info;
     for (size_t word = 0; word < type->size / 8; word++) {
         size_t at = offset / 8 + word;
@@ -100,6 +101,8 @@ static void add_words(uint64_t *map, uint64_t *ambiguous, size_t offset, const b
             map[at / 64] |= (uint64_t)1 << at % 64;
         if (all_ambiguous || info->ambiguous[word / 64] >> (word % 64) & 1)
             ambiguous[at / 64] |= (uint64_t)1 << at % 64;
+        if (!all_ambiguous && info->anys[word / 64] >> (word % 64) & 1)
+            anys[at / 64] |= (uint64_t)1 << at % 64;
     }
 }
 
@@ -131,10 +134,11 @@ static struct map_type *make_map_type(const bw_type *type) {
     bool pointers =
         ((const struct type_info *)key->bw__info)->pointers || ((const struct type_info *)value->bw__info)->pointers;
     size_t map_words = made->group_bytes / 8 / 64 + 1;
-    uint64_t *map = type_memory(2 * map_words * sizeof *map), *ambiguous = map + map_words;
+    uint64_t *map = type_memory(3 * map_words * sizeof *map), *ambiguous = map + map_words;
+    uint64_t *anys = ambiguous + map_words;
     for (size_t slot = 0; slot < GROUP_SLOTS; slot++) {
-        add_words(map, ambiguous, 8 + slot * made->slot_bytes, key, !is_found_by_contents(key));
-        add_words(map, ambiguous, 8 + slot * made->slot_bytes + made->value_offset, value, false);
+        add_words(map, ambiguous, anys, 8 + slot * made->slot_bytes, key, !is_found_by_contents(key));
+        add_words(map, ambiguous, anys, 8 + slot * made->slot_bytes + made->value_offset, value, false);
     }
     for (uint32_t step = 0; step < made->steps; step++) {
         size_t bytes = table_bytes(made, group_counts[step]);
@@ -142,6 +146,7 @@ static struct map_type *make_map_type(const bw_type *type) {
         like.scan = pointers ? SCAN_REPEAT : SCAN_NONE;
         like.pointer_map = map;
         like.ambiguous_map = ambiguous;
+        like.any_map = anys;
         like.element_words = (uint32_t)(made->group_bytes / 8);
         like.slot_bytes = bytes <= BW__MAX_SMALL ? (uint32_t)bytes : 0;
         made->table_layouts[step] = typed_layout(&like);

@@ -89,9 +89,13 @@ static void map_value(struct type_info *in, size_t offset, const bw_type *type, 
     case BW_KIND_CSTRING:
     case BW_KIND_SLICE:
     case BW_KIND_MAP: search(in, offset, offset + 8, false); return;
+    /* The first word is constant data. */
     case BW_KIND_ANY:
+        search(in, offset + 8, offset + 16, true);
+        set_words(in->anys, offset + 8, offset + 16);
+        return;
     case BW_KIND_ERROR:
-    case BW_KIND_INTERFACE: /* the first word is constant data */ search(in, offset + 8, offset + 16, true); return;
+    case BW_KIND_INTERFACE: search(in, offset + 8, offset + 16, false); return;
     case BW_KIND_ARRAY:
         for (size_t i = 0; i < type->count; i++)
             map_value(in, offset + i * type->element->size, type->element, type->element->size, BW_FIELD_AMBIGUOUS);
@@ -99,8 +103,11 @@ static void map_value(struct type_info *in, size_t offset, const bw_type *type, 
     case BW_KIND_STRUCT: {
         const struct type_info *inner = type->bw__info;
         for (size_t word = 0; word < type->size / 8; word++)
-            if (inner->searched[word / 64] >> (word % 64) & 1)
+            if (inner->searched[word / 64] >> (word % 64) & 1) {
                 search(in, offset + 8 * word, offset + 8 * word + 8, inner->ambiguous[word / 64] >> (word % 64) & 1);
+                if (inner->anys[word / 64] >> (word % 64) & 1 && offset % 8 == 0)
+                    set_words(in->anys, offset + 8 * word, offset + 8 * word + 8);
+            }
         return;
     }
     case BW_KIND_OPAQUE: search(in, offset, offset + size, true); return;
@@ -135,8 +142,9 @@ static void map_fields(struct type_info *info) {
 /* Fills the map of a type whose parts are known. */
 static void map_type(struct type_info *info, uint32_t field_class) {
     size_t map_bytes = (info->type.size / 8 / 64 + 1) * sizeof(uint64_t);
-    info->searched = type_memory(2 * map_bytes);
+    info->searched = type_memory(3 * map_bytes);
     info->ambiguous = info->searched + map_bytes / sizeof(uint64_t);
+    info->anys = info->ambiguous + map_bytes / sizeof(uint64_t);
     if (info->type.kind == BW_KIND_STRUCT)
         map_fields(info);
     else

@@ -19,8 +19,28 @@ static bool is_movable(const struct type_info *info) {
     }
 }
 
+static bool has_anys(const struct type_info *type) {
+    for (uint32_t word = 0; word < (type->words + 63) / 64; word++)
+        if (type->anys[word])
+            return true;
+    return false;
+}
+
+/* Is what a bw_any of this type holds surely a reference? To its copy on the heap, or itself. */
+static bool any_refers(const void *word) {
+    const bw_type *type = word;
+    if (type == NULL)
+        return false;
+    if (type->size > sizeof(void *))
+        return true;
+    const struct type_info *info = type->bw__info;
+    return type->size == sizeof(void *) && info->searched[0] & 1 && !(info->ambiguous[0] & 1);
+}
+
 static void fill_scan(struct layout *layout, const struct type_info *type, bool array) {
     layout->ambiguous_map = type->ambiguous;
+    layout->any_map = has_anys(type) ? type->anys : NULL;
+    __atomic_store_n(&gc_hooks.any_refers, any_refers, __ATOMIC_RELEASE);
     layout->type = type;
     layout->name = type->type.name;
     if (!type->pointers) {
