@@ -18,6 +18,8 @@
 
 #ifdef COMPACT
 #define MARK BW_MOVABLE,
+#include <stdatomic.h>
+static _Atomic uint64_t moved; // objects, by the compactions of a run, and perhaps counted twice
 typedef bw_weak known;
 #define KNOW(object) bw_weak_make(object)
 #define KNOWN(known) ((char *)bw_weak_get(known))
@@ -622,8 +624,12 @@ static void *work(void *argument) {
         if (random_below(&random, 60) == 0)
             bw_free_os_memory();
 #ifdef COMPACT
-        if (random_below(&random, 5) == 0)
+        if (random_below(&random, 5) == 0) {
             CHECK(bw_compact());
+            bw_compaction done;
+            bw_read_compaction(&done);
+            atomic_fetch_add(&moved, done.moved_objects);
+        }
 #endif
         put_world(number);
     }
@@ -650,6 +656,9 @@ static void *end_worlds(void *unused) {
 }
 
 static void run(int threads, size_t operations, uint64_t seed) {
+#ifdef COMPACT
+    atomic_store(&moved, 0);
+#endif
     bw_gc();
     uint64_t before = live_objects();
     in_thread(make_worlds, NULL);
@@ -665,6 +674,7 @@ static void run(int threads, size_t operations, uint64_t seed) {
     collect_clean();
 #ifdef COMPACT
     collect_clean(); // what weak pointers consist of lives as long as the objects
+    CHECK(atomic_load(&moved) > operations / 100, "%llu", (unsigned long long)atomic_load(&moved));
 #endif
     uint64_t after = live_objects();
     if (after != before)
