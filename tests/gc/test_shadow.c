@@ -626,9 +626,9 @@ static void *work(void *argument) {
 #ifdef COMPACT
         if (random_below(&random, 5) == 0) {
             CHECK(bw_compact());
-            bw_compaction done;
-            bw_read_compaction(&done);
-            atomic_fetch_add(&moved, done.moved_objects);
+            bw_compaction compaction;
+            bw_read_compaction(&compaction);
+            atomic_fetch_add(&moved, compaction.moved_objects);
         }
 #endif
         put_world(number);
