@@ -576,6 +576,8 @@ bool bw_compact(void) {
         size_t now = os_resident_bytes();
         gc_lock_acquire(self);
         last.released_bytes = before > now ? before - now : 0;
+        if (observe_hooks.after_compaction)
+            observe_hooks.after_compaction(&last);
         gc_lock_release();
     }
     thread_leave(self);

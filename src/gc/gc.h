@@ -314,8 +314,9 @@ extern const struct gc_cycle_hooks gc_cycle_hooks __attribute__((weak));
 
 /* --- told to the floors above --- */
 struct gc_hooks {
-    void (*after_cycle)(const char *reason); /* the trace line; the gc lock is held, the world runs */
-    void (*at_exit)(void);                   /* the ledger is wanted at exit */
+    void (*after_cycle)(const char *reason);                   /* the trace line; the gc lock is held, the world runs */
+    void (*after_compaction)(const bw_compaction *compaction); /* its line, under the gc lock */
+    void (*at_exit)(void);                                     /* the ledger is wanted at exit */
     struct layout *(*layout_of_size)(const struct layout *layout,
                                      size_t bytes); /* an array of the same elements; NULL: no array */
     bool (*any_refers)(const void *type); /* is the word behind this one, the first of a bw_any, surely a reference? */

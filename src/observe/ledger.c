@@ -163,5 +163,6 @@ static void want_at_exit(void) {
 /* The floors below call up through these. */
 __attribute__((visibility("hidden"))) const struct gc_hooks observe_hooks = {
     .after_cycle = trace_cycle,
+    .after_compaction = trace_compaction,
     .at_exit = want_at_exit,
 };

@@ -1,4 +1,4 @@
-/* trace.c - the line for each collection, in the format of Go's GODEBUG=gctrace=1.
+/* trace.c - the line for each collection, in the format of Go's GODEBUG=gctrace=1; and one for each compaction.
  *
  * gc # @#s #%: #+#+# ms clock, #+#/#/#+# ms cpu, #->#-># MB, # MB goal, # MB stacks, #MB globals, # P
  *
@@ -6,6 +6,11 @@
  * the world stopped for all of it the first is the time until every thread had stopped, the second is the marking, the
  * third what follows it; the processor times are the same with the markers' added, none of it by assists or in idle
  * time.
+ *
+ * Go does not compact; so the second line is in that one's style, with words for what Go has no place for:
+ *
+ * compact # @#s: # objects # MB moved, # objects # MB pinned (# stacks, # globals, # memory, # asked),
+ *     # MB emptied, # MB released, #+#+#+#+# ms mark+pin+plan+update+move, # ms pause
  */
 #include "observe.h"
 
@@ -26,4 +31,23 @@ void trace_cycle(const char *reason) {
              ms(p->mark + mark_helpers_ns()), ms(p->finish), p->bytes_before >> 20, p->bytes_before >> 20,
              figures.marked_bytes >> 20, p->goal_before >> 20, p->stack_bytes >> 20, p->data_bytes >> 20,
              knobs_processors(), reason);
+}
+
+static double mb(uint64_t bytes) {
+    return (double)bytes / (1 << 20);
+}
+
+void trace_compaction(const bw_compaction *c) {
+    if (!knobs.trace)
+        return;
+    os_print(2,
+             "compact %llu @%.3fs: %llu objects %.1f MB moved, %llu objects %.1f MB pinned (%llu stacks, %llu globals, "
+             "%llu memory, %llu asked), %.1f MB emptied, %.1f MB released, %.3f+%.3f+%.3f+%.3f+%.3f ms "
+             "mark+pin+plan+update+move, %.3f ms pause\n",
+             (unsigned long long)c->count, (double)(os_now_ns() - os_start_ns()) / 1e9,
+             (unsigned long long)c->moved_objects, mb(c->moved_bytes),
+             (unsigned long long)(c->by_stack + c->by_data + c->by_memory + c->by_request), mb(c->pinned_bytes),
+             (unsigned long long)c->by_stack, (unsigned long long)c->by_data, (unsigned long long)c->by_memory,
+             (unsigned long long)c->by_request, mb(c->emptied_bytes), mb(c->released_bytes), ms(c->mark_ns),
+             ms(c->pin_ns), ms(c->plan_ns), ms(c->update_ns), ms(c->move_ns), ms(c->pause_ns));
 }

@@ -648,6 +648,84 @@ static void test_trace(void **state) {
         assert_true(lines[i].forced);
 }
 
+// --- the trace of compactions ---
+
+BW_STRUCT(mover, BW_MOVABLE, (struct mover *, next), (uint64_t[7], data));
+static mover *movers; // static data pins the first one
+
+static void child_compact(void) {
+    mover **end = &movers;
+    for (int i = 0; i < 100000; i++) {
+        mover *m = bw_new(mover);
+        if (i % 10 == 0) {
+            *end = m;
+            end = &m->next;
+        }
+    }
+    bw_pin(movers->next);
+    CHECK(bw_compact() && bw_compact());
+    bw_compaction c;
+    bw_read_compaction(&c);
+    printf("%llu %llu %.1f %llu %.1f %llu %llu %llu %llu %.1f %.1f\n", (unsigned long long)c.count,
+           (unsigned long long)c.moved_objects, (double)c.moved_bytes / (1 << 20),
+           (unsigned long long)(c.by_stack + c.by_data + c.by_memory + c.by_request),
+           (double)c.pinned_bytes / (1 << 20), (unsigned long long)c.by_stack, (unsigned long long)c.by_data,
+           (unsigned long long)c.by_memory, (unsigned long long)c.by_request, (double)c.emptied_bytes / (1 << 20),
+           (double)c.released_bytes / (1 << 20));
+}
+
+#define FORM_MB "[0-9]+\\.[0-9] MB"
+#define FORM_COMPACTION                                                                                                \
+    "^compact " FORM_NUMBER " @[0-9]+\\.[0-9]{3}s: " FORM_NUMBER " objects " FORM_MB " moved, " FORM_NUMBER            \
+    " objects " FORM_MB " pinned \\(" FORM_NUMBER " stacks, " FORM_NUMBER " globals, " FORM_NUMBER                     \
+    " memory, " FORM_NUMBER " asked\\), " FORM_MB " emptied, " FORM_MB " released, " FORM_MS "\\+" FORM_MS             \
+    "\\+" FORM_MS "\\+" FORM_MS "\\+" FORM_MS " ms mark\\+pin\\+plan\\+update\\+move, " FORM_MS " ms pause$"
+
+// Of each compaction there are a collection's line and its own, which agrees with what bw_read_compaction says.
+static void test_trace_of_compactions(void **state) {
+    (void)state;
+    static struct outcome outcome;
+    const char *const settings[] = {"BURROWDEBUG=gctrace=1", NULL};
+    assert_succeeded("compact", settings, &outcome);
+    regex_t own, collection;
+    assert_int_equal(regcomp(&own, FORM_COMPACTION, REG_EXTENDED), 0);
+    assert_int_equal(regcomp(&collection, FORM_LINE, REG_EXTENDED), 0);
+    char *rest = outcome.err, *text, *before = NULL;
+    int lines = 0;
+    double told[11] = {0};
+    while ((text = strsep(&rest, "\n")) != NULL) {
+        if (strncmp(text, "compact ", 8) == 0) {
+            if (regexec(&own, text, 0, NULL, 0) != 0)
+                fail_msg("not a compaction's line: %s", text);
+            assert_non_null(before);
+            assert_int_equal(regexec(&collection, before, 0, NULL, 0), 0);
+            assert_non_null(strstr(before, " (forced)"));
+            int got = sscanf(text,
+                             "compact %lf @%*fs: %lf objects %lf MB moved, %lf objects %lf MB pinned (%lf stacks, "
+                             "%lf globals, %lf memory, %lf asked), %lf MB emptied, %lf MB released",
+                             &told[0], &told[1], &told[2], &told[3], &told[4], &told[5], &told[6], &told[7], &told[8],
+                             &told[9], &told[10]);
+            assert_int_equal(got, 11);
+            assert_int_equal((int)told[0], ++lines);
+            // The first leaves nothing for the second to empty, though a slot that is no longer pinned may move all else.
+            assert_true(lines == 1 ? told[1] > 9000 && told[9] > 2 : told[9] < 0.5);
+            assert_true(told[6] >= 1 && told[8] >= 1);
+        }
+        before = text;
+    }
+    assert_int_equal(lines, 2);
+    char *from = outcome.out;
+    for (size_t i = 0; i < COUNT_OF(told); i++) {
+        double here = strtod(from, &from);
+        assert_true(here == told[i]);
+    }
+    regfree(&own);
+    regfree(&collection);
+    const char *const none[] = {"BURROWDEBUG=gctrace=0", NULL};
+    assert_succeeded("compact", none, &outcome);
+    assert_string_equal(outcome.err, "");
+}
+
 // --- knobs that are wrong ---
 
 static void *allocate_some(void *unused) {
@@ -953,7 +1031,7 @@ static void test_table(void **state) {
     { #name, child_##name }
 static const struct child children[] = {
     CHILD(churn),        CHILD(churn_little), CHILD(begin),    CHILD(off),   CHILD(percent),
-    CHILD(memory_limit), CHILD(processors),   CHILD(min_heap), CHILD(table),
+    CHILD(memory_limit), CHILD(processors),   CHILD(min_heap), CHILD(table), CHILD(compact),
 };
 
 int main(int argc, char **argv) {
@@ -965,6 +1043,7 @@ int main(int argc, char **argv) {
         cmocka_unit_test(test_mem_stats),
         cmocka_unit_test(test_automatic_collections),
         cmocka_unit_test(test_trace),
+        cmocka_unit_test(test_trace_of_compactions),
         cmocka_unit_test(test_least_goal),
         cmocka_unit_test(test_wrong_knobs),
         cmocka_unit_test(test_help),
