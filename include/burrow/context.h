@@ -94,7 +94,7 @@ BW_API bool bw_context_stop(bw_stop_func stop);
 
 BW_API bw_context bw__with_value(bw_context parent, bw_any key, bw_any value);
 BW_API bw_any bw__context_value(bw_context ctx, bw_any key);
-BW_API bw_stop_func bw__context_after_func(bw_context ctx, const bw__call *call);
+BW_API bw_stop_func bw__context_after_func(bw_context ctx, const bw__call *call, size_t register_words);
 BW__END
 
 /* bw_context bw_with_value(parent, key, value): the parent, and in it the value for the key. Both are what bw_any_of takes
@@ -129,7 +129,7 @@ BW__END
             uintptr_t stack[BW__STACK_WORDS(__VA_ARGS__)];                                                             \
         } record_;                                                                                                     \
         BW__CALL_STORE(type_, result_, &record_.call, f, ##__VA_ARGS__);                                               \
-        bw__context_after_func((ctx), &record_.call);                                                                  \
+        bw__context_after_func((ctx), &record_.call, BW__REGISTER_WORDS(__VA_ARGS__));                                 \
     })
 
 #endif

@@ -155,6 +155,9 @@ BW__END
 #define BW__STACK_WORDS(...)                                                                                           \
     ((BW__SUM(BW__ARGUMENT_WORDS, ##__VA_ARGS__)) <= 6 ? BW__SUM(BW__MEMORY_WORDS, ##__VA_ARGS__)                      \
                                                        : BW__SUM(BW__ANY_WORDS, ##__VA_ARGS__))
+/* How many registers of one kind they take at most: a number may become one of two words. */
+#define BW__REGISTER_WORDS_OF(x) (__builtin_classify_type(x) == 5 || BW__IS_STRUCT_CLASS(x) ? BW__ARGUMENT_WORDS(x) : 2)
+#define BW__REGISTER_WORDS(...) (BW__SUM(BW__REGISTER_WORDS_OF, ##__VA_ARGS__))
 #define BW__MOST_STACK_WORDS 128
 #if defined(__aarch64__)
 #define BW__MOST_STRUCT_BYTES 16

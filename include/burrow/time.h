@@ -102,7 +102,7 @@ BW_API bw_string bw_format_duration(int64_t ns);
 #define bw_parse_duration(text, ns) bw__parse_duration(BW__TEXT_OF(text), (ns))
 BW_API bw_error bw__parse_duration(bw_string text, int64_t *ns);
 
-BW_API bw_timer *bw__after_func(int64_t ns, const bw__call *call) BW__MALLOC_LIKE();
+BW_API bw_timer *bw__after_func(int64_t ns, const bw__call *call, size_t register_words) BW__MALLOC_LIKE();
 BW__END
 
 /* bw_timer *bw_after_func(ns, f, args...): evaluates the arguments now, and in `ns` nanoseconds calls f with them in a
@@ -123,7 +123,7 @@ BW__END
             uintptr_t stack[BW__STACK_WORDS(__VA_ARGS__)];                                                             \
         } record_;                                                                                                     \
         BW__CALL_STORE(type_, result_, &record_.call, f, ##__VA_ARGS__);                                               \
-        bw__after_func((ns), &record_.call);                                                                           \
+        bw__after_func((ns), &record_.call, BW__REGISTER_WORDS(__VA_ARGS__));                                          \
     })
 
 #endif

@@ -4,6 +4,8 @@
 
 #include "../gc/gc.h"
 
+#include <burrow/panic.h>
+
 /* --- type.c --- */
 /* What the library knows of a type beyond what is public. */
 struct type_info {
@@ -66,6 +68,17 @@ struct map_walk {
 };
 void map_walk_begin(struct map_walk *walk, const void *map);
 bool map_walk_next(struct map_walk *walk);
+
+/* --- a call that is kept in the heap, with the words of its stack behind it --- */
+/* Only what its arguments may be in: all registers are stored, and what was left in others would be kept alive with it; of
+ * timers of which each finds there the one before it, all. */
+static inline void call_keep(bw__call *to, const bw__call *call, size_t register_words) {
+    __builtin_memcpy(to, call, sizeof *call + call->stack_words * sizeof(uintptr_t));
+    for (size_t i = register_words; i < sizeof to->integer / sizeof *to->integer; i++)
+        to->integer[i] = 0;
+    for (size_t i = register_words; i < sizeof to->vector / sizeof *to->vector; i++)
+        to->vector[i][0] = to->vector[i][1] = 0;
+}
 
 /* --- interface.c --- */
 extern _Atomic uint32_t interface_sections; /* how many are known: a "no" holds while there are no more */

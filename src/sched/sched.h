@@ -100,7 +100,7 @@ void stacks_each(void (*visit)(struct goroutine *, void *), void *context); /* t
 
 /* --- timers.c: what is to be done at a time (os_now_ns) --- */
 struct timer {
-    int64_t when; /* not to be changed while it is pending */
+    int64_t when; /* not to be changed while it is pending, but by timer_move */
     /* INSIDE, without a lock; on whatever thread it is whose turn it is; it must not park. */
     void (*fire)(struct thread *self, struct timer *timer, int64_t now);
     struct timers *_Atomic in; /* the heap where it is pending; NULL: it is not */
@@ -124,6 +124,9 @@ bool timer_insert(struct thread *self, struct timer *timer);
 /* Was it pending? It is not from here on. If it was not then `fire` has been called, or is about to be, or has not
  * returned: what has to be known of that, `fire` and the caller must agree upon under a lock of their own. INSIDE. */
 bool timer_stop(struct timer *timer);
+/* If it is pending in the heap where the caller's timers are it is due at that time instead; who sleeps until it is due
+ * may wake too early. Any number of callers at a time. INSIDE, no lock held. */
+bool timer_move(struct thread *self, struct timer *timer, int64_t when);
 /* timer_stop, and timer_start for another time. INSIDE; of several callers for one timer only one at a time. */
 bool timer_reset(struct thread *self, struct timer *timer, int64_t when);
 static inline int64_t timers_next(const struct timers *timers) { /* when the first is due; INT64_MAX: there is none */

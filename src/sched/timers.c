@@ -75,7 +75,9 @@ static void move_down(struct timers *timers, size_t at, struct timer_entry entry
 
 static void tell_next(struct timers *timers) {
     int64_t when = timers->count ? timers->entries[0].when : 0;
-    atomic_store(&timers->next, timers->count && when <= 0 ? 1 : when);
+    when = timers->count && when <= 0 ? 1 : when;
+    if (when != atomic_load_explicit(&timers->next, memory_order_relaxed))
+        atomic_store(&timers->next, when);
 }
 
 static void make_room(struct timers *timers) {
@@ -109,16 +111,21 @@ static void add(struct timers *timers, struct timer *timer) {
     move_up(timers, timers->count++, (struct timer_entry){timer->when, timer});
 }
 
+/* The entry that is to be at that place, or above or below. */
+static void place(struct timers *timers, size_t at, struct timer_entry entry) {
+    if (at > 0 && timers->entries[(at - 1) / 4].when > entry.when)
+        move_up(timers, at, entry);
+    else
+        move_down(timers, at, entry);
+}
+
 static void take_out(struct timers *timers, struct timer *timer) {
     size_t at = timer->at;
     OS_ASSERT(at < timers->count && timers->entries[at].timer == timer);
     struct timer_entry last = timers->entries[--timers->count];
     timers->entries[timers->count] = (struct timer_entry){0, NULL};
     if (at < timers->count) {
-        if (at > 0 && timers->entries[(at - 1) / 4].when > last.when)
-            move_up(timers, at, last);
-        else
-            move_down(timers, at, last);
+        place(timers, at, last);
     } else if (timers->count == 0 && timers->capacity > ROOM_KEPT) {
         give_room_back(timers);
     }
@@ -160,7 +167,28 @@ bool timer_stop(struct timer *timer) {
     return false;
 }
 
+bool timer_move(struct thread *self, struct timer *timer, int64_t when) {
+    struct timers *timers = sched_timers(self);
+    if (atomic_load_explicit(&timer->in, memory_order_relaxed) != timers)
+        return false;
+    os_lock_acquire(&timers->lock);
+    bool found = atomic_load_explicit(&timer->in, memory_order_relaxed) == timers;
+    bool is_earliest = false;
+    if (found) {
+        is_earliest = when < timers->entries[0].when;
+        timer->when = when;
+        place(timers, timer->at, (struct timer_entry){when, timer});
+        tell_next(timers);
+    }
+    os_lock_release(&timers->lock);
+    if (is_earliest)
+        sched_timer_added(self, when);
+    return found;
+}
+
 bool timer_reset(struct thread *self, struct timer *timer, int64_t when) {
+    if (timer_move(self, timer, when))
+        return true;
     bool pending = timer_stop(timer);
     timer->when = when;
     timer_start(self, timer);

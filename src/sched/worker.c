@@ -29,6 +29,7 @@
 #define OBSERVE_POLL_NS 200000 /* while descriptors are waited for and nobody polls */
 #define QUIET_NS 10000000      /* no token in use for so long: the observer goes to sleep */
 #define STUCK_NS 10000000
+#define TIMER_EVERY 8  /* turns: one that is due is fired though much is ready */
 #define SOON_NS 200000 /* until then the worker most likely looks itself, or says that it does not */
 
 struct worker *_Atomic workers[MOST_WORKERS];
@@ -262,14 +263,17 @@ bool timers_due(struct worker *worker) {
     return is_due(own < others ? own : others);
 }
 
-/* As many as there is room for on the ring, at least one: what goes to the queue of all comes behind what is due later.
- * So when many are due at once they go on in their order. */
+/* As many as there is room for on the ring, once half of it is free; else one now and then, in case it stays so full.
+ * What goes to the queue of all comes behind what is due later, and takes half the ring with it, so that there is room for
+ * more. So when many are due at once they go on in their order, and no more of them are ready, and have stacks, than will
+ * soon run. */
 static void run_due(struct thread *self, struct timers *timers) {
+    struct worker *worker = self->worker;
+    size_t room = ring_room(worker);
+    bool one = worker->turns % TIMER_EVERY == 0 || looks_at_all_timers(worker) || token_lost(worker);
     int64_t next = timers_next(timers), now;
-    if (next != INT64_MAX && next <= (now = (int64_t)os_now_ns())) {
-        size_t room = ring_room(self->worker);
-        timers_run(self, timers, now, room ? room : 1);
-    }
+    if ((one || room >= RING / 2) && next != INT64_MAX && next <= (now = (int64_t)os_now_ns()))
+        timers_run(self, timers, now, room >= RING / 2 ? room : 1);
 }
 
 static void run_all_due(struct thread *self) {
@@ -496,7 +500,8 @@ static struct goroutine *take_nap(struct thread *self, struct worker *worker, st
     if (worker->observes)
         until = now + nap->pause;
     int64_t earliest = nap->polls || worker->observes ? timers_earliest() : INT64_MAX;
-    until = earliest < until ? earliest : until;
+    if (earliest > now || can_run()) /* else as many were fired as may be for now */
+        until = earliest < until ? earliest : until;
     struct sleeper *roles[2] = {nap->polls ? &poller : NULL, worker->observes ? &observer : NULL};
     for (int i = 0; i < 2; i++)
         if (roles[i]) {
@@ -510,7 +515,7 @@ static struct goroutine *take_nap(struct thread *self, struct worker *worker, st
     if (nap->looks)
         nap->until = until = now + nap->look;
     int64_t wait = until == INT64_MAX ? -1 : until > now ? until - now : 0;
-    bool sooner = (roles[0] || roles[1]) && timers_earliest() < until;
+    bool sooner = (roles[0] || roles[1]) && timers_earliest() < (earliest < until ? earliest : until);
     if (wait != 0 && !sooner && atomic_load(&worker->woken) == ASLEEP) {
         self->resting = true;
         if (in_poll) {
@@ -693,9 +698,9 @@ struct timers *sched_timers(struct thread *self) {
  * runs, or the observer; or else one is woken, and becomes the poller. */
 void sched_timer_added(struct thread *self, int64_t when) {
     bool own = self->worker && !token_lost(self->worker);
-    if (own && when - (int64_t)os_now_ns() < SOON_NS)
-        return;
     atomic_thread_fence(memory_order_seq_cst);
+    if (own && (when >= atomic_load(&poller.until) || when - (int64_t)os_now_ns() < SOON_NS))
+        return;
     look_again_at(&poller, when);
     if (own)
         return;

@@ -13,6 +13,7 @@
  * Locks are held by threads that are INSIDE, for a few instructions; nothing is allocated, closed, called or locked under
  * one.
  */
+#include "../lang/lang.h"
 #include "../sched/sched.h"
 
 #include <burrow/context.h>
@@ -465,11 +466,10 @@ bw_context bw__with_value(bw_context parent, bw_any key, bw_any value) {
     return bw_context_with_as(with);
 }
 
-bw_stop_func bw__context_after_func(bw_context ctx, const bw__call *call) {
-    size_t words = call->stack_words * sizeof(uintptr_t);
-    struct call_after *after = bw_alloc(sizeof *after + words);
+bw_stop_func bw__context_after_func(bw_context ctx, const bw__call *call, size_t register_words) {
+    struct call_after *after = bw_alloc(sizeof *after + call->stack_words * sizeof(uintptr_t));
     after->by = (uintptr_t)__builtin_return_address(0);
-    memcpy(&after->call, call, sizeof *call + words);
+    call_keep(&after->call, call, register_words);
     bw_context_node *node = node_new(ctx, after);
     hang_below(node, ctx);
     return (bw_stop_func){node};

@@ -186,7 +186,7 @@ void bw_ticker_reset(bw_ticker *ticker, int64_t ns) {
 
 struct call_later {
     struct timer timer; /* first */
-    os_lock lock;       /* one caller at a time starts and stops it */
+    os_lock lock;       /* one caller at a time starts it */
     uintptr_t by;
     bw__call call; /* the words of its stack follow */
 };
@@ -199,9 +199,14 @@ static void fire_call(struct thread *self, struct timer *timer, int64_t now) {
     sched_go(self, &later->call, later->by);
 }
 
-/* when == 0: only stops it. */
+/* when == 0: only stops it. One that is found pending needs no lock: only if it is not must it be known that no other
+ * caller has stopped it just now, and is about to start it again. */
 static bool set_call(struct call_later *later, int64_t when) {
     struct thread *self = thread_enter();
+    if (when ? timer_move(self, &later->timer, when) : timer_stop(&later->timer)) {
+        thread_leave(self);
+        return true;
+    }
     os_lock_acquire(&later->lock);
     bool pending = timer_stop(&later->timer);
     bool tell = false;
@@ -216,11 +221,11 @@ static bool set_call(struct call_later *later, int64_t when) {
     return pending;
 }
 
-bw_timer *bw__after_func(int64_t ns, const bw__call *call) {
+bw_timer *bw__after_func(int64_t ns, const bw__call *call, size_t register_words) {
     struct call_later *later = bw_alloc(sizeof *later + call->stack_words * sizeof(uintptr_t));
     later->timer.fire = fire_call;
     later->by = (uintptr_t)__builtin_return_address(0);
-    memcpy(&later->call, call, sizeof *call + call->stack_words * sizeof(uintptr_t));
+    call_keep(&later->call, call, register_words);
     bw_timer *timer = bw_new(bw_timer);
     timer->bw__alarm = later;
     set_call(later, timer_in(ns));

@@ -753,6 +753,42 @@ static void test_waited_on(void **state) {
 
 // --- under load ---
 
+// A call that waits for its time keeps alive what its arguments refer to, and not what else was in registers.
+static void take_one(void *object) {
+    (void)object;
+}
+static bool holds(const void *object, uintptr_t word) {
+    const uintptr_t *words = object;
+    for (size_t i = 0; i < bw_size(object) / sizeof word; i++)
+        if (words[i] == word)
+            return true;
+    return false;
+}
+static void test_kept(void **state) {
+    (void)state;
+    enum { INTEGER = 9, VECTOR = 8 };
+    for (int which = 0; which < INTEGER + VECTOR; which++) {
+        struct {
+            bw__call call;
+            uintptr_t stack[BW__STACK_WORDS(NULL)];
+        } record;
+        void *object = bw_alloc(64);
+        BW__CALL_STORE(call_type, call_result, &record.call, take_one, NULL);
+        memset(record.call.integer, 0, sizeof record.call.integer);
+        memset(record.call.vector, 0, sizeof record.call.vector);
+        memset(record.stack, 0, sizeof record.stack);
+        if (which < INTEGER)
+            record.call.integer[which] = (uintptr_t)object;
+        else
+            record.call.vector[which - INTEGER][1] = (uintptr_t)object;
+        bw_timer *timer = bw__after_func(BW_HOUR, &record.call, BW__REGISTER_WORDS(object));
+        bool is_argument = which == 0 || which == INTEGER;
+        if (holds(timer->bw__alarm, (uintptr_t)object) != is_argument)
+            fail_msg("register %d keeps %s", which, is_argument ? "nothing" : "what is left in it");
+        bw_timer_stop(timer);
+    }
+}
+
 struct job {
     int number;
 };
@@ -961,6 +997,7 @@ int main(int argc, char **argv) {
         cmocka_unit_test(test_own_values),
         cmocka_unit_test(test_collected),
         cmocka_unit_test(test_waited_on),
+        cmocka_unit_test(test_kept),
         cmocka_unit_test(test_long_adjust),
         cmocka_unit_test(test_format),
         cmocka_unit_test(test_parse),
