@@ -263,17 +263,17 @@ bool timers_due(struct worker *worker) {
     return is_due(own < others ? own : others);
 }
 
-/* As many as there is room for on the ring, once half of it is free; else one now and then, in case it stays so full.
- * What goes to the queue of all comes behind what is due later, and takes half the ring with it, so that there is room for
- * more. So when many are due at once they go on in their order, and no more of them are ready, and have stacks, than will
- * soon run. */
+/* As many as there is room for on the ring, once more than half of it is free; else one now and then, in case it stays so
+ * full. What goes to the queue of all comes behind what is due later, and takes half the ring with it, which must not pass
+ * for room for more. So when many are due at once they go on in their order, and no more of them are ready, and have
+ * stacks, than will soon run. */
 static void run_due(struct thread *self, struct timers *timers) {
     struct worker *worker = self->worker;
     size_t room = ring_room(worker);
     bool one = worker->turns % TIMER_EVERY == 0 || looks_at_all_timers(worker) || token_lost(worker);
     int64_t next = timers_next(timers), now;
-    if ((one || room >= RING / 2) && next != INT64_MAX && next <= (now = (int64_t)os_now_ns()))
-        timers_run(self, timers, now, room >= RING / 2 ? room : 1);
+    if ((one || room > RING / 2) && next != INT64_MAX && next <= (now = (int64_t)os_now_ns()))
+        timers_run(self, timers, now, room > RING / 2 ? room : 1);
 }
 
 static void run_all_due(struct thread *self) {

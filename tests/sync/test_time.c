@@ -753,6 +753,31 @@ static void test_waited_on(void **state) {
 
 // --- under load ---
 
+// Many that are due at once: no more of them become goroutines than will soon run, though whoever starts them does not
+// wait meanwhile.
+static _Atomic int most_goroutines;
+static void look_how_many(bw_waitgroup *group) {
+    int now = bw_num_goroutine(), before = atomic_load(&most_goroutines);
+    while (before < now && !atomic_compare_exchange_weak(&most_goroutines, &before, now)) {}
+    bw_waitgroup_done(group);
+}
+static void start_many(bw_waitgroup *group, int count) {
+    bw_waitgroup_add(group, count);
+    for (int i = 0; i < count; i++)
+        bw_after_func(0, look_how_many, group);
+    bw_waitgroup_done(group);
+}
+static void test_many_due(void **state) {
+    (void)state;
+    enum { MANY = 100000 };
+    bw_waitgroup *group = bw_new(bw_waitgroup);
+    atomic_store(&most_goroutines, 0);
+    bw_waitgroup_add(group, 1);
+    bw_go(start_many, group, (int)MANY);
+    bw_waitgroup_wait(group);
+    assert_in_range(atomic_load(&most_goroutines), 1, MANY / 10);
+}
+
 // A call that waits for its time keeps alive what its arguments refer to, and not what else was in registers.
 static void take_one(void *object) {
     (void)object;
@@ -997,6 +1022,7 @@ int main(int argc, char **argv) {
         cmocka_unit_test(test_own_values),
         cmocka_unit_test(test_collected),
         cmocka_unit_test(test_waited_on),
+        cmocka_unit_test(test_many_due),
         cmocka_unit_test(test_kept),
         cmocka_unit_test(test_long_adjust),
         cmocka_unit_test(test_format),
