@@ -48,6 +48,12 @@ BW_API void bw_free_os_memory(void);
  * stopped meanwhile. Not in a signal handler. */
 BW_API bool bw_compact(void);
 
+/* Collections compact by themselves when less than half of the memory of what could move is in use, and 8 MiB or more are
+ * not; but only those parts that are worth it, and, if pause_ns is above 0, for at most about so long at a time, the rest
+ * at the next collection. (If finding the references alone takes longer than that, nothing moves.) Off at first;
+ * BURROWDEBUG=compact=auto,compactpause=MS turns it on. Returns whether it was on. */
+BW_API bool bw_set_compact_auto(bool on, int64_t pause_ns);
+
 /* What the last compaction did. */
 typedef struct bw_compaction {
     uint64_t count;                      /* compactions so far */

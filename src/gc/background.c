@@ -3,7 +3,7 @@
  *
  * What the program will need again before the next collection is kept: a tenth over the goal, as in Go.
  */
-#include "gc.h"
+#include "compact.h"
 
 #define QUIET_NS ((int64_t)10 * 1000 * 1000) /* without a collection, before the sweep begins */
 #define IDLE_NS ((int64_t)500 * 1000 * 1000)
@@ -63,6 +63,8 @@ static void work(void *argument) {
         if (atomic_load(&news) == seen) {
             heap_free_empty();
             pages_release(bytes_to_keep());
+            if (compact_took_news())
+                heap_release_within_spans();
         }
     }
 }

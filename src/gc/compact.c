@@ -33,6 +33,7 @@ struct unit {
     struct segment *segments;
     size_t segment_count;
     uint64_t moved; /* objects */
+    bool chosen;
 };
 
 /* What a span's objects that can move become. */
@@ -48,7 +49,7 @@ static struct {
         char *at;
         size_t bytes, used;
     } tables, segments;
-    struct unit *units;
+    struct unit *units, **sorted_units;
     size_t unit_count;
     _Atomic size_t next;
     struct span **all; /* that references are in */
@@ -77,8 +78,11 @@ static void drop(struct memory *memory) {
 
 /* --- the spans --- */
 
-#define UNIT_BYTES ((size_t)4 << 20) /* of objects, at least: what is lost is half a span for each unit */
-#define UNITS_MOST 16                /* of a layout */
+/* Of objects, at least: what is lost is half a span for each unit. Of which some are to be chosen are smaller. */
+#define UNIT_BYTES ((size_t)4 << 20)
+#define UNITS_MOST 16 /* of a layout */
+#define CHOICE_BYTES ((size_t)512 << 10)
+#define CHOICES_MOST 1024
 
 static uintptr_t address_of(const void *span) {
     return ((const struct span *)span)->base;
@@ -92,13 +96,14 @@ static size_t words_of(const struct layout *layout) {
     return (layout->slots + 63) / 64;
 }
 
-static size_t units_of(const struct layout *layout) {
+static size_t units_of(const struct layout *layout, bool choose) {
     size_t objects = 0;
     for (size_t i = 0; i < layout->span_count; i++)
         if (layout->spans[i])
             objects += atomic_load(&layout->spans[i]->allocated);
-    size_t units = objects * layout->slot_bytes / UNIT_BYTES;
-    return units == 0 ? 1 : units > UNITS_MOST ? UNITS_MOST : units;
+    size_t units = objects * layout->slot_bytes / (choose ? CHOICE_BYTES : UNIT_BYTES);
+    size_t most = choose ? CHOICES_MOST : UNITS_MOST;
+    return units == 0 ? 1 : units > most ? most : units;
 }
 
 static size_t rounded(size_t bytes) {
@@ -106,7 +111,7 @@ static size_t rounded(size_t bytes) {
 }
 
 /* The tables, but for the segments. False: no memory. */
-static bool make_units(void) {
+static bool make_units(bool choose) {
     size_t bytes = 0, units = 0, spans = 0;
     uint32_t count = atomic_load(&heap.layout_count);
     for (uint32_t i = 0; i < count; i++) {
@@ -114,14 +119,16 @@ static bool make_units(void) {
         spans += layout->span_count;
         if (!moves(layout) || layout->span_count == 0)
             continue;
-        units += units_of(layout);
+        units += units_of(layout, choose);
         bytes += layout->span_count *
                  (rounded(sizeof(struct forward)) + rounded(words_of(layout) * 8) + rounded(words_of(layout) * 4));
     }
-    bytes += rounded(units * sizeof(struct unit)) + 2 * rounded(spans * sizeof(struct span *)) + 64 * units;
+    bytes += rounded(units * sizeof(struct unit)) + rounded(units * sizeof(struct unit *)) +
+             2 * rounded(spans * sizeof(struct span *)) + 64 * units;
     if (!have(&plan.tables, bytes))
         return false;
     plan.units = take(&plan.tables, units * sizeof *plan.units);
+    plan.sorted_units = take(&plan.tables, units * sizeof *plan.sorted_units);
     plan.all = take(&plan.tables, spans * sizeof *plan.all);
     plan.unit_count = plan.all_count = 0;
     struct span **sorted = take(&plan.tables, spans * sizeof *sorted);
@@ -140,7 +147,7 @@ static bool make_units(void) {
         if (there == 0)
             continue;
         heap_put_in_order((void **)sorted, there, address_of);
-        for (size_t left = units_of(layout), from = 0; left > 0 && from < there; left--) {
+        for (size_t left = units_of(layout, choose), from = 0; left > 0 && from < there; left--) {
             size_t share = (there - from + left - 1) / left;
             plan.units[plan.unit_count++] =
                 (struct unit){.layout = layout, .spans = sorted + from, .span_count = share};
@@ -155,6 +162,77 @@ static bool make_units(void) {
         sorted += there;
     }
     return true;
+}
+
+/* --- which units, where not all are compacted --- */
+
+#define LEAST_WASTE ((size_t)8 << 20)
+#define FIRST_BYTES ((size_t)4 << 20) /* moved where nothing is known of how long it takes */
+
+/* Of the compactions until now: how long it took to find what refers to what moves, for each span that references are
+ * in, and to move a byte. 0: not known. */
+static double ns_per_span, ns_per_byte;
+
+static void learn(void) {
+    if (plan.all_count > 0)
+        ns_per_span = (double)(last.pin_ns + last.update_ns) / (double)plan.all_count;
+    if (last.moved_bytes > 0)
+        ns_per_byte = (double)(last.plan_ns + last.move_ns) / (double)last.moved_bytes;
+}
+
+static void add_waste(const struct span *span, size_t *in_spans, size_t *in_objects) {
+    *in_spans += span->pages << PAGE_SHIFT;
+    *in_objects += atomic_load(&span->allocated) * span->object_bytes;
+}
+
+bool compact_is_due(void) {
+    enum compact_mode mode = atomic_load(&knobs.compact);
+    size_t in_spans = 0, in_objects = 0;
+    if (mode != COMPACT_AUTO)
+        return mode != COMPACT_OFF;
+    /* Now, when it is as full as it gets, with all that has died since the last collection. */
+    for (uint32_t i = 0, count = atomic_load(&heap.layout_count); i < count; i++) {
+        const struct layout *layout = heap.layouts[i];
+        for (size_t j = 0; moves(layout) && j < layout->span_count; j++)
+            if (layout->spans[j] && layout->homes[j] != HOME_EMPTY)
+                add_waste(layout->spans[j], &in_spans, &in_objects);
+    }
+    return in_objects < in_spans / 2 && in_spans - in_objects > LEAST_WASTE;
+}
+
+/* How much is to be moved for each byte that becomes free. */
+static uintptr_t price(const void *of) {
+    const struct unit *unit = of;
+    size_t in_spans = 0, in_objects = 0;
+    for (size_t i = 0; i < unit->span_count; i++)
+        add_waste(unit->spans[i], &in_spans, &in_objects);
+    return in_objects * 4096 / (in_spans - in_objects + 1);
+}
+#define PRICE_MOST (3 * 4096) /* a quarter of it is free */
+
+/* Keeps those that are worth it, the cheapest first, as long as there is time. */
+static void choose_units(int64_t pause) {
+    size_t bytes = SIZE_MAX, kept = 0;
+    if (pause > 0) {
+        double left = (double)pause - ns_per_span * (double)plan.all_count;
+        bytes = ns_per_byte == 0 ? FIRST_BYTES : left > 0 ? (size_t)(left / ns_per_byte) : 0;
+    }
+    heap_put_in_order((void **)plan.sorted_units, plan.unit_count, price);
+    for (size_t i = 0; i < plan.unit_count; i++) {
+        struct unit *unit = plan.sorted_units[i];
+        size_t in_spans = 0, in_objects = 0;
+        for (size_t j = 0; j < unit->span_count; j++)
+            add_waste(unit->spans[j], &in_spans, &in_objects);
+        unit->chosen = price(unit) <= PRICE_MOST && in_objects <= bytes;
+        if (unit->chosen)
+            bytes -= in_objects;
+        for (size_t j = 0; !unit->chosen && j < unit->span_count; j++)
+            unit->spans[j]->forward = NULL;
+    }
+    for (size_t i = 0; i < plan.unit_count; i++)
+        if (plan.units[i].chosen)
+            plan.units[kept++] = plan.units[i];
+    plan.unit_count = kept;
 }
 
 static struct unit *next_unit(void) {
@@ -521,12 +599,16 @@ static void settle(void) {
     }
 }
 
-bool compact_heap(const struct roots *roots, int markers, uint64_t mark_ns) {
+bool compact_heap(const struct roots *roots, int markers, uint64_t mark_ns, bool by_itself) {
+    int64_t pause = atomic_load(&knobs.compact_pause);
     struct pinned pinned = {{0}, 0};
     last = (bw_compaction){.count = last.count, .mark_ns = mark_ns};
     uint64_t began = os_now_ns(), then = began;
     heap_sweep_all();
-    bool good = make_units();
+    bool choose = atomic_load(&knobs.compact) == COMPACT_AUTO && by_itself;
+    bool good = make_units(choose);
+    if (good && choose)
+        choose_units(pause);
     if (good) {
         pin_all(roots, plan.all, plan.all_count, markers, &pinned);
         last.by_stack = pinned.objects[PIN_STACK];
@@ -557,13 +639,21 @@ bool compact_heap(const struct roots *roots, int markers, uint64_t mark_ns) {
         settle();
         last.move_ns = os_now_ns() - then;
         last.count++;
+        learn();
     }
     drop(&plan.segments);
     drop(&plan.tables);
     return good;
 }
 
+static _Atomic bool news;
+
+bool compact_took_news(void) {
+    return atomic_exchange(&news, false);
+}
+
 void compact_paused(uint64_t ns) {
+    atomic_store(&news, true);
     last.pause_ns = ns;
 }
 
@@ -590,4 +680,15 @@ void bw_read_compaction(bw_compaction *compaction) {
     *compaction = last;
     gc_lock_release();
     thread_leave(self);
+}
+
+bool bw_set_compact_auto(bool on, int64_t pause_ns) {
+    struct thread *self = thread_enter();
+    gc_lock_acquire(self);
+    bool before = atomic_load(&knobs.compact) != COMPACT_OFF;
+    atomic_store(&knobs.compact, on ? COMPACT_AUTO : COMPACT_OFF);
+    atomic_store(&knobs.compact_pause, pause_ns > 0 ? pause_ns : 0);
+    gc_lock_release();
+    thread_leave(self);
+    return before;
 }

@@ -135,9 +135,9 @@ static void collect(const struct cycle *cycle) {
 }
 
 /* After a collection, in the same stop. */
-static bool compact(const struct cycle *cycle) {
+static bool compact(const struct cycle *cycle, bool by_itself) {
     uint64_t began = os_now_ns();
-    bool done = compact_heap(&roots, cycle->markers, figures.phases.mark);
+    bool done = compact_heap(&roots, cycle->markers, figures.phases.mark, by_itself);
     uint64_t took = os_now_ns() - began;
     figures.pause[(figures.count - 1) % 256] += took;
     figures.pause_end[(figures.count - 1) % 256] = os_wall_ns();
@@ -170,7 +170,8 @@ static void run_locked(void *argument) {
     struct cycle cycle = {.began = os_now_ns(), .paced = request->reason == CYCLE_PACED, .markers = markers_wanted()};
     cycle.leaks = &gc_scheduler_hooks && (knobs.leaks || request->reason == CYCLE_LEAKS);
     bool forced = request->reason == CYCLE_FORCED || request->reason == CYCLE_LEAKS || request->reason == CYCLE_COMPACT;
-    if (request->reason == CYCLE_COMPACT)
+    bool by_itself = request->reason != CYCLE_COMPACT && compact_is_due();
+    if (request->reason == CYCLE_COMPACT || by_itself)
         cycle.markers = knobs_processors();
     atomic_store(&world_short, cycle.markers == 1);
     OS_SPILL_REGISTERS();
@@ -178,8 +179,8 @@ static void run_locked(void *argument) {
     thread_note_stack(self, 0);
     world_stop(self);
     collect(&cycle);
-    if (request->reason == CYCLE_COMPACT)
-        request->refused = !compact(&cycle);
+    if (request->reason == CYCLE_COMPACT || by_itself)
+        request->refused = !compact(&cycle, by_itself) && !by_itself;
     world_start(self);
     threads_reap();
     if (forced)

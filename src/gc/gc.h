@@ -269,6 +269,7 @@ void background_forget_thread(void);
 void verify_marks(const struct roots *roots);
 
 /* --- knobs.c --- */
+enum compact_mode { COMPACT_OFF, COMPACT_AUTO, COMPACT_ALWAYS, COMPACT_ALL };
 struct knobs {
     int64_t gc_percent; /* < 0: off */
     int64_t memory_limit;
@@ -277,7 +278,9 @@ struct knobs {
     bool trace, verify, ledger_at_exit, leaks, survives_quit, sched_detail;
     uint32_t sched_trace;
     int stop_signal;
-    uint32_t sched_stress; /* one in so many steps of the scheduler takes long; 0: none */
+    _Atomic enum compact_mode compact;
+    _Atomic int64_t compact_pause; /* nanoseconds, of one that a collection makes by itself; 0: no bound */
+    uint32_t sched_stress;         /* one in so many steps of the scheduler takes long; 0: none */
 };
 extern struct knobs knobs;
 void knobs_read(void);

@@ -48,7 +48,7 @@ static void complain(const char *variable, const char *text, size_t length, cons
     os_print(2, "burrow: %s: %.*s: %s; ignored\n", variable, (int)length, text, wanted);
 }
 
-enum knob_form { FLAG, COUNT, BYTES };
+enum knob_form { FLAG, COUNT, BYTES, COMPACT };
 static const struct {
     const char *name;
     enum knob_form form;
@@ -68,7 +68,18 @@ static const struct {
     {"sigquit", FLAG, "after SIGQUIT the program goes on"},
     {"schedtrace", COUNT, "every N milliseconds a line about the workers, in Go's format"},
     {"scheddetail", FLAG, "with schedtrace: each worker and goroutine as well"},
+    {"compact", COMPACT, "auto: collections compact when the heap is fragmented; always: each does; all: of any type"},
+    {"compactpause", COUNT, "with compact=auto: for at most about N milliseconds at a time"},
 };
+static const char *const compact_modes[] = {"off", "auto", "always", "all"};
+
+/* One of the words for the knob `compact`. */
+static bool compact_mode(const char *text, size_t length, int64_t *value) {
+    for (*value = 0; *value < (int64_t)(sizeof compact_modes / sizeof *compact_modes); ++*value)
+        if (is(text, length, compact_modes[*value]))
+            return true;
+    return false;
+}
 
 static bool is_signal(int knob) {
     return strcmp(debug_knobs[knob].name, "stopsignal") == 0;
@@ -88,6 +99,8 @@ static void set_debug(int knob, int64_t value) {
     case 11: knobs.survives_quit = value != 0; break;
     case 12: knobs.sched_trace = (uint32_t)value; break;
     case 13: knobs.sched_detail = value != 0; break;
+    case 14: knobs.compact = (enum compact_mode)value; break;
+    case 15: knobs.compact_pause = value * 1000000; break;
     case 8:
         os_fail_all_after = true; /* fall through */
         __attribute__((fallthrough));
@@ -101,7 +114,8 @@ static void print_help(void) {
         os_print(2, "  %s=%s\t%s\n", debug_knobs[i].name,
                  debug_knobs[i].form == FLAG    ? "0|1"
                  : debug_knobs[i].form == COUNT ? "N"
-                                                : "SIZE",
+                 : debug_knobs[i].form == BYTES ? "SIZE"
+                                                : "off|auto|always|all",
                  debug_knobs[i].help);
 }
 
@@ -119,10 +133,13 @@ static void read_debug(const char *text) {
         } else if (knob == count) {
             if (length > 0)
                 complain("BURROWDEBUG", text, length, "no such knob (BURROWDEBUG=help=1 lists them)");
-        } else if (debug_knobs[knob].form == BYTES ? !size(value, value_length, &got)
-                                                   : !number(value, value_length, &got)) {
+        } else if (debug_knobs[knob].form == BYTES     ? !size(value, value_length, &got)
+                   : debug_knobs[knob].form == COMPACT ? !compact_mode(value, value_length, &got)
+                                                       : !number(value, value_length, &got)) {
             complain("BURROWDEBUG", text, length,
-                     debug_knobs[knob].form == BYTES ? "not a size such as 64MiB" : "not a number");
+                     debug_knobs[knob].form == BYTES     ? "not a size such as 64MiB"
+                     : debug_knobs[knob].form == COMPACT ? "not off, auto, always or all"
+                                                         : "not a number");
         } else if (got < 0 || (debug_knobs[knob].form == FLAG && got > 1) ||
                    (debug_knobs[knob].form == COUNT && got > INT32_MAX) || (is_signal((int)knob) && got > SIGRTMAX)) {
             complain("BURROWDEBUG", text, length, "out of range");

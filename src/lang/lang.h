@@ -18,7 +18,7 @@ struct type_info {
     uint64_t *ambiguous;              /* of those, the ones that may be something else */
     uint64_t *anys;                   /* of those, the second words of a bw_any */
     bool pointers;
-    bool stays;                     /* of a struct: not declared movable, or it cannot be */
+    bool movable, keeps_address;    /* of a struct: declared movable, and can be; something in it cannot */
     uint8_t safe;                   /* enum ledger_safe, of its single objects */
     const bw_type *pointer, *slice; /* made of it */
     struct layout *single, *boxed;

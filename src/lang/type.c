@@ -498,6 +498,8 @@ static const bw__unit_bounds nowhere;
 /* Is it, or has it in it, what remembers its own address? */
 static bool keeps_address(const struct type_info *info) {
     const bw_type *type = &info->type;
+    if (info->keeps_address)
+        return true;
     if (info->described && info->described->unit == NULL &&
         (strcmp(type->name, "bw_cond") == 0 || strcmp(type->name, "bw_pool") == 0))
         return true;
@@ -534,7 +536,8 @@ static const bw_type *described_type(const bw__description *description) {
             fields[i] = (bw_type_field){field->name, field_type(field, unit), field->offset};
         }
         info->safe = safe_of_struct(info);
-        info->stays = !description->movable || keeps_address(info);
+        info->keeps_address = keeps_address(info);
+        info->movable = description->movable && !info->keeps_address;
     }
     map_type(info, BW_FIELD_AMBIGUOUS);
     return &info->type;

@@ -14,7 +14,7 @@ static bool is_movable(const struct type_info *info) {
     switch (info->type.kind) {
     case BW_KIND_OPAQUE: return false;
     case BW_KIND_ARRAY: return is_movable(info->type.element->bw__info);
-    case BW_KIND_STRUCT: return !info->stays;
+    case BW_KIND_STRUCT: return knobs.compact == COMPACT_ALL ? !info->keeps_address : info->movable;
     default: return true;
     }
 }
