@@ -217,7 +217,8 @@ static const bw__unit_bounds bw__unit
 /* Among the fields, once: a compaction may move objects of this type. */
 #define BW_MOVABLE (bw_movable)
 #define BW__FIRST_OF(x, ...) x
-#define BW__SECOND(x, y, ...) y
+#define BW__SECOND(...) BW__SECOND_OF(__VA_ARGS__)
+#define BW__SECOND_OF(x, y, ...) y
 #define BW__PROBE(...) 0, 1
 #define BW__IS_MARK(x) BW__SECOND(BW__PROBE x, 0, 0)
 #define BW__COUNT_MARK(T, tuple) BW__COUNT_MARK1(BW__UNWRAP tuple)

@@ -149,6 +149,7 @@ static bool make_units(bool choose) {
         heap_put_in_order((void **)sorted, there, address_of);
         for (size_t left = units_of(layout, choose), from = 0; left > 0 && from < there; left--) {
             size_t share = (there - from + left - 1) / left;
+            plan.sorted_units[plan.unit_count] = &plan.units[plan.unit_count];
             plan.units[plan.unit_count++] =
                 (struct unit){.layout = layout, .spans = sorted + from, .span_count = share};
             from += share;
