@@ -435,6 +435,19 @@ static void update_spans(void *unused) {
 
 /* --- move --- */
 
+/* The thread sanitizer would see libc's functions, and not that the world is stopped. */
+static inline void copy(uintptr_t to, uintptr_t from, size_t bytes) {
+    if (OS_THREAD_SANITIZER)
+        thread_copy_words((uintptr_t *)to, from, from + bytes);
+    else
+        memcpy((void *)to, (const void *)from, bytes);
+}
+
+static void poison(uintptr_t at, size_t bytes) {
+    for (volatile char *byte = (volatile char *)at; byte < (volatile char *)(at + bytes); byte++)
+        *byte = (char)0xdb;
+}
+
 static void move_unit(struct unit *unit) {
     size_t bytes = unit->layout->slot_bytes, stride = bytes >> GRANULE_SHIFT;
     uint8_t live = mark_live;
@@ -455,11 +468,11 @@ static void move_unit(struct unit *unit) {
                 uintptr_t to = segment->address + (number - segment->first) * bytes;
                 if (to == from)
                     continue;
-                memcpy((void *)to, (const void *)from, bytes);
+                copy(to, from, bytes);
                 mark_set(&marks[slot * stride], MARK_NONE);
                 mark_set(mark_byte(to), live);
                 if (heap.poison)
-                    memset((void *)from, 0xdb, bytes); /* until the next one comes here */
+                    poison(from, bytes); /* until the next one comes here */
                 left_some = true;
                 moved++;
             }
@@ -600,17 +613,29 @@ static void settle(void) {
     }
 }
 
-bool compact_heap(const struct roots *roots, int markers, uint64_t mark_ns, bool by_itself) {
+static _Atomic bool news;
+
+bool compact_took_news(void) {
+    return atomic_exchange(&news, false);
+}
+
+bool compact_heap(const struct roots *roots, int markers, uint64_t stopped_at, bool by_itself) {
     int64_t pause = atomic_load(&knobs.compact_pause);
     struct pinned pinned = {{0}, 0};
-    last = (bw_compaction){.count = last.count, .mark_ns = mark_ns};
     uint64_t began = os_now_ns(), then = began;
     heap_sweep_all();
     bool choose = atomic_load(&knobs.compact) == COMPACT_AUTO && by_itself;
     bool good = make_units(choose);
-    if (good && choose)
+    if (good && choose) {
         choose_units(pause);
+        if (plan.unit_count == 0) { /* not worth it, or no time: it may be that it took long once */
+            ns_per_span *= 0.75;
+            drop(&plan.tables);
+            return true;
+        }
+    }
     if (good) {
+        last = (bw_compaction){.count = last.count, .mark_ns = figures.phases.mark};
         pin_all(roots, plan.all, plan.all_count, markers, &pinned);
         last.by_stack = pinned.objects[PIN_STACK];
         last.by_data = pinned.objects[PIN_DATA];
@@ -640,22 +665,13 @@ bool compact_heap(const struct roots *roots, int markers, uint64_t mark_ns, bool
         settle();
         last.move_ns = os_now_ns() - then;
         last.count++;
+        last.pause_ns = os_now_ns() - stopped_at;
         learn();
+        atomic_store(&news, true);
     }
     drop(&plan.segments);
     drop(&plan.tables);
     return good;
-}
-
-static _Atomic bool news;
-
-bool compact_took_news(void) {
-    return atomic_exchange(&news, false);
-}
-
-void compact_paused(uint64_t ns) {
-    atomic_store(&news, true);
-    last.pause_ns = ns;
 }
 
 bool bw_compact(void) {

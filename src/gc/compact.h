@@ -8,12 +8,11 @@ enum pin_reason { PIN_STACK, PIN_DATA, PIN_HEAP, PIN_ASKED, PIN_REASONS };
 
 /* Is the heap so fragmented, and a collection to compact by itself? Everything is swept; under the gc lock. */
 bool compact_is_due(void);
-/* The world is stopped, marking is done, which took so long, and the next sweep begun. If the collection does it by
- * itself, because the heap is fragmented, only what is worth it is compacted, and only so much as is done within
+/* The world is stopped, since `stopped_at`, marking is done, and the next sweep begun. If the collection does it by itself,
+ * because the heap is fragmented, only what is worth it is compacted, and only so much as is done within
  * knobs.compact_pause; the rest next time. False: no memory for the tables; nothing is changed. */
-bool compact_heap(const struct roots *roots, int markers, uint64_t mark_ns, bool by_itself);
-void compact_paused(uint64_t ns); /* the last one and its collection */
-bool compact_took_news(void);     /* has anything moved since this was last asked? */
+bool compact_heap(const struct roots *roots, int markers, uint64_t stopped_at, bool by_itself);
+bool compact_took_news(void); /* has anything moved since this was last asked? */
 /* Pages that may not be touched (poison=1) can be used again; before a collection, under the gc lock. */
 void compact_allow(void);
 /* Where the object goes that an address is in, or is one of no object that moves: the address then. */

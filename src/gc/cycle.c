@@ -137,13 +137,12 @@ static void collect(const struct cycle *cycle) {
 /* After a collection, in the same stop. */
 static bool compact(const struct cycle *cycle, bool by_itself) {
     uint64_t began = os_now_ns();
-    bool done = compact_heap(&roots, cycle->markers, figures.phases.mark, by_itself);
+    bool done = compact_heap(&roots, cycle->markers, cycle->began, by_itself);
     uint64_t took = os_now_ns() - began;
     figures.pause[(figures.count - 1) % 256] += took;
     figures.pause_end[(figures.count - 1) % 256] = os_wall_ns();
     figures.pause_total += took;
     figures.processor_ns += took;
-    compact_paused(figures.pause[(figures.count - 1) % 256]);
     return done;
 }
 
