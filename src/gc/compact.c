@@ -19,23 +19,6 @@
 
 #include <string.h>
 
-struct segment {
-    uint32_t first; /* number */
-    uint32_t count;
-    uintptr_t address;
-};
-
-struct unit {
-    struct layout *layout;
-    struct span **spans; /* by address */
-    size_t span_count;
-    size_t segment_room;
-    struct segment *segments;
-    size_t segment_count;
-    uint64_t moved; /* objects */
-    bool chosen;
-};
-
 /* What a span's objects that can move become. */
 struct forward {
     struct unit *unit;
@@ -88,10 +71,6 @@ static uintptr_t address_of(const void *span) {
     return ((const struct span *)span)->base;
 }
 
-static bool moves(const struct layout *layout) {
-    return layout->movable && layout->slot_bytes != 0;
-}
-
 static size_t words_of(const struct layout *layout) {
     return (layout->slots + 63) / 64;
 }
@@ -117,7 +96,7 @@ static bool make_units(bool choose) {
     for (uint32_t i = 0; i < count; i++) {
         const struct layout *layout = heap.layouts[i];
         spans += layout->span_count;
-        if (!moves(layout) || layout->span_count == 0)
+        if (!compact_moves(layout) || layout->span_count == 0)
             continue;
         units += units_of(layout, choose);
         bytes += layout->span_count *
@@ -141,7 +120,7 @@ static bool make_units(bool choose) {
                 continue;
             if (layout->scan != SCAN_NONE)
                 plan.all[plan.all_count++] = span;
-            if (moves(layout))
+            if (compact_moves(layout))
                 sorted[there++] = span;
         }
         if (there == 0)
@@ -165,74 +144,17 @@ static bool make_units(bool choose) {
     return true;
 }
 
-/* --- which units, where not all are compacted --- */
-
-#define LEAST_WASTE ((size_t)8 << 20)
-#define FIRST_BYTES ((size_t)4 << 20) /* moved where nothing is known of how long it takes */
-
-/* Of the compactions until now: how long it took to find what refers to what moves, for each span that references are
- * in, and to move a byte. 0: not known. */
-static double ns_per_span, ns_per_byte;
-
-static void learn(void) {
-    if (plan.all_count > 0)
-        ns_per_span = (double)(last.pin_ns + last.update_ns) / (double)plan.all_count;
-    if (last.moved_bytes > 0)
-        ns_per_byte = (double)(last.plan_ns + last.move_ns) / (double)last.moved_bytes;
-}
-
-static void add_waste(const struct span *span, size_t *in_spans, size_t *in_objects) {
-    *in_spans += span->pages << PAGE_SHIFT;
-    *in_objects += atomic_load(&span->allocated) * span->object_bytes;
-}
-
-bool compact_is_due(void) {
-    enum compact_mode mode = atomic_load(&knobs.compact);
-    size_t in_spans = 0, in_objects = 0;
-    if (mode != COMPACT_AUTO)
-        return mode != COMPACT_OFF;
-    /* Now, when it is as full as it gets, with all that has died since the last collection. */
-    for (uint32_t i = 0, count = atomic_load(&heap.layout_count); i < count; i++) {
-        const struct layout *layout = heap.layouts[i];
-        for (size_t j = 0; moves(layout) && j < layout->span_count; j++)
-            if (layout->spans[j] && layout->homes[j] != HOME_EMPTY)
-                add_waste(layout->spans[j], &in_spans, &in_objects);
-    }
-    return in_objects < in_spans / 2 && in_spans - in_objects > LEAST_WASTE;
-}
-
-/* How much is to be moved for each byte that becomes free. */
-static uintptr_t price(const void *of) {
-    const struct unit *unit = of;
-    size_t in_spans = 0, in_objects = 0;
-    for (size_t i = 0; i < unit->span_count; i++)
-        add_waste(unit->spans[i], &in_spans, &in_objects);
-    return in_objects * 4096 / (in_spans - in_objects + 1);
-}
-#define PRICE_MOST (3 * 4096) /* a quarter of it is free */
-
-/* Keeps those that are worth it, the cheapest first, as long as there is time. */
+/* Leaves out the units that are not to be compacted. */
 static void choose_units(int64_t pause) {
-    size_t bytes = SIZE_MAX, kept = 0;
-    if (pause > 0) {
-        double left = (double)pause - ns_per_span * (double)plan.all_count;
-        bytes = ns_per_byte == 0 ? FIRST_BYTES : left > 0 ? (size_t)(left / ns_per_byte) : 0;
-    }
-    heap_put_in_order((void **)plan.sorted_units, plan.unit_count, price);
+    size_t kept = 0;
+    compact_choose(plan.sorted_units, plan.unit_count, plan.all_count, pause);
     for (size_t i = 0; i < plan.unit_count; i++) {
-        struct unit *unit = plan.sorted_units[i];
-        size_t in_spans = 0, in_objects = 0;
-        for (size_t j = 0; j < unit->span_count; j++)
-            add_waste(unit->spans[j], &in_spans, &in_objects);
-        unit->chosen = price(unit) <= PRICE_MOST && in_objects <= bytes;
-        if (unit->chosen)
-            bytes -= in_objects;
+        const struct unit *unit = &plan.units[i];
         for (size_t j = 0; !unit->chosen && j < unit->span_count; j++)
             unit->spans[j]->forward = NULL;
+        if (unit->chosen)
+            plan.units[kept++] = *unit;
     }
-    for (size_t i = 0; i < plan.unit_count; i++)
-        if (plan.units[i].chosen)
-            plan.units[kept++] = plan.units[i];
     plan.unit_count = kept;
 }
 
@@ -513,42 +435,15 @@ static void take_back(void) {
         }
 }
 
-/* --- verify=1: does anything refer to where an object was? --- */
-
-static void check_word(const uintptr_t *word, const struct layout *layout) {
+/* While the tables are there, after moving. */
+static bool has_left(uintptr_t address) {
     const struct span *span;
-    if (*word - heap.base >= atomic_load(&heap.used) || (span = span_of_offset(*word - heap.base)) == NULL ||
+    if (address - heap.base >= atomic_load(&heap.used) || (span = span_of_offset(address - heap.base)) == NULL ||
         span->state != SPAN_SMALL || span->forward == NULL)
-        return;
-    size_t slot = (*word - span->base) / span->object_bytes;
-    if (slot < span->slots && span->forward->can_move[slot / 64] >> (slot % 64) & 1 &&
-        mark_get(mark_byte(span->base + slot * span->object_bytes)) == MARK_NONE)
-        os_fatal("burrow: verify: the word at %p, in %s, refers to %p, in %s, which has moved", (const void *)word,
-                 layout ? layout_name(layout) : "a root", (void *)*word, layout_name(span->layout));
-}
-
-static void check_all(const struct roots *roots) {
-    for (size_t i = 0; i < roots->count; i++)
-        for (uintptr_t at = roots->list[i].lo; at < roots->list[i].hi; at += sizeof(uintptr_t))
-            check_word((const uintptr_t *)at, NULL);
-    uint32_t count = atomic_load(&heap.layout_count);
-    for (uint32_t i = 0; i < count; i++) {
-        const struct layout *layout = heap.layouts[i];
-        for (size_t j = 0; layout->scan != SCAN_NONE && j < layout->span_count; j++) {
-            const struct span *span = layout->spans[j];
-            for (uint32_t slot = 0; span && span->state != SPAN_QUARANTINE && slot < span->slots; slot++) {
-                const uintptr_t *words = (const uintptr_t *)(span->base + slot * span->object_bytes);
-                size_t element = layout->element_words, all = span->object_bytes / sizeof(uintptr_t);
-                if (mark_get(mark_byte((uintptr_t)words)) == MARK_NONE)
-                    continue;
-                if (layout->scan != SCAN_REPEAT && layout->scan != SCAN_WORDS && all > element)
-                    all = element;
-                for (size_t k = 0; k < all; k++)
-                    if (layout->scan == SCAN_WORDS || layout->pointer_map[k % element / 64] >> (k % element % 64) & 1)
-                        check_word(&words[k], layout);
-            }
-        }
-    }
+        return false;
+    size_t slot = (address - span->base) / span->object_bytes;
+    return slot < span->slots && span->forward->can_move[slot / 64] >> (slot % 64) & 1 &&
+           mark_get(mark_byte(span->base + slot * span->object_bytes)) == MARK_NONE;
 }
 
 /* --- the spans afterwards --- */
@@ -629,7 +524,7 @@ bool compact_heap(const struct roots *roots, int markers, uint64_t stopped_at, b
     if (good && choose) {
         choose_units(pause);
         if (plan.unit_count == 0) { /* not worth it, or no time: it may be that it took long once */
-            ns_per_span *= 0.75;
+            compact_learn(NULL, 0);
             drop(&plan.tables);
             return true;
         }
@@ -661,12 +556,12 @@ bool compact_heap(const struct roots *roots, int markers, uint64_t stopped_at, b
             last.moved_bytes += plan.units[i].moved * plan.units[i].layout->slot_bytes;
         }
         if (knobs.verify)
-            check_all(roots);
+            verify_moved(roots, has_left);
         settle();
         last.move_ns = os_now_ns() - then;
         last.count++;
         last.pause_ns = os_now_ns() - stopped_at;
-        learn();
+        compact_learn(&last, plan.all_count);
         atomic_store(&news, true);
     }
     drop(&plan.segments);
@@ -697,15 +592,4 @@ void bw_read_compaction(bw_compaction *compaction) {
     *compaction = last;
     gc_lock_release();
     thread_leave(self);
-}
-
-bool bw_set_compact_auto(bool on, int64_t pause_ns) {
-    struct thread *self = thread_enter();
-    gc_lock_acquire(self);
-    bool before = atomic_load(&knobs.compact) != COMPACT_OFF;
-    atomic_store(&knobs.compact, on ? COMPACT_AUTO : COMPACT_OFF);
-    atomic_store(&knobs.compact_pause, pause_ns > 0 ? pause_ns : 0);
-    gc_lock_release();
-    thread_leave(self);
-    return before;
 }

@@ -6,8 +6,23 @@
 
 enum pin_reason { PIN_STACK, PIN_DATA, PIN_HEAP, PIN_ASKED, PIN_REASONS };
 
-/* Is the heap so fragmented, and a collection to compact by itself? Everything is swept; under the gc lock. */
-bool compact_is_due(void);
+struct segment {
+    uint32_t first; /* number */
+    uint32_t count;
+    uintptr_t address;
+};
+
+struct unit {
+    struct layout *layout;
+    struct span **spans; /* by address */
+    size_t span_count;
+    size_t segment_room;
+    struct segment *segments;
+    size_t segment_count;
+    uint64_t moved; /* objects */
+    bool chosen;
+};
+
 /* The world is stopped, since `stopped_at`, marking is done, and the next sweep begun. If the collection does it by itself,
  * because the heap is fragmented, only what is worth it is compacted, and only so much as is done within
  * knobs.compact_pause; the rest next time. False: no memory for the tables; nothing is changed. */
@@ -25,5 +40,17 @@ struct pinned {
     uint64_t objects[PIN_REASONS], bytes; /* of movable layouts, by the first reason that was found */
 };
 void pin_all(const struct roots *roots, struct span **spans, size_t count, int markers, struct pinned *pinned);
+
+/* --- choose.c --- */
+/* Is the heap so fragmented, and a collection to compact by itself? Everything is swept; under the gc lock. */
+bool compact_is_due(void);
+static inline bool compact_moves(const struct layout *layout) {
+    return layout->movable && layout->slot_bytes != 0;
+}
+/* Sets `chosen` of those units that are worth it, as many as can be done in the time; `spans`: in so many there are
+ * references. */
+void compact_choose(struct unit **units, size_t count, size_t spans, int64_t pause);
+/* Of how long it took; NULL: nothing could be done in the time. */
+void compact_learn(const bw_compaction *compaction, size_t spans);
 
 #endif

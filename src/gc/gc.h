@@ -267,6 +267,8 @@ void background_forget_thread(void);
 
 /* --- verify.c --- */
 void verify_marks(const struct roots *roots);
+/* After a compaction: no word refers to where an object was that is elsewhere now. */
+void verify_moved(const struct roots *roots, bool (*has_left)(uintptr_t address));
 
 /* --- knobs.c --- */
 enum compact_mode { COMPACT_OFF, COMPACT_AUTO, COMPACT_ALWAYS, COMPACT_ALL };

@@ -172,3 +172,35 @@ void verify_marks(const struct roots *roots) {
     for (uint32_t i = 0; i < count; i++)
         count_layout(heap.layouts[i]);
 }
+
+/* --- after a compaction --- */
+
+static void look_for_left(uintptr_t lo, uintptr_t hi, const struct layout *layout, bool (*has_left)(uintptr_t)) {
+    size_t element = layout ? layout->element_words : 0, i = 0;
+    for (const uintptr_t *word = (const uintptr_t *)lo; word < (const uintptr_t *)hi; word++, i++)
+        if ((layout == NULL || layout->scan == SCAN_WORDS ||
+             layout->pointer_map[i % element / 64] >> (i % element % 64) & 1) &&
+            has_left(*word))
+            os_fatal("burrow: verify: the word at %p, in %s, refers to %p, from where an object has moved",
+                     (const void *)word, layout ? layout_name(layout) : "a root", (void *)*word);
+}
+
+void verify_moved(const struct roots *roots, bool (*has_left)(uintptr_t address)) {
+    for (size_t i = 0; i < roots->count; i++)
+        look_for_left(roots->list[i].lo, roots->list[i].hi, NULL, has_left);
+    uint32_t count = atomic_load(&heap.layout_count);
+    for (uint32_t i = 0; i < count; i++) {
+        const struct layout *layout = heap.layouts[i];
+        for (size_t j = 0; layout->scan != SCAN_NONE && j < layout->span_count; j++) {
+            const struct span *span = layout->spans[j];
+            for (uint32_t slot = 0; span && span->state != SPAN_QUARANTINE && slot < span->slots; slot++) {
+                uintptr_t object = span->base + slot * span->object_bytes, end = object + span->object_bytes;
+                if (layout->scan != SCAN_REPEAT && layout->scan != SCAN_WORDS &&
+                    end > object + layout->element_words * sizeof(void *))
+                    end = object + layout->element_words * sizeof(void *);
+                if (mark_get(mark_byte(object)) != MARK_NONE)
+                    look_for_left(object, end, layout, has_left);
+            }
+        }
+    }
+}

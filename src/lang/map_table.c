@@ -149,14 +149,21 @@ static struct map_type *make_map_type(const bw_type *type) {
         like.any_map = anys;
         like.element_words = (uint32_t)(made->group_bytes / 8);
         like.slot_bytes = bytes <= BW__MAX_SMALL ? (uint32_t)bytes : 0;
+        like.movable = true; /* who walks it, or searches it, has its address on the stack */
         made->table_layouts[step] = typed_layout(&like);
     }
     static struct layout *map_layout;
     if (map_layout == NULL) {
-        static const uint64_t words =
-            1u << (offsetof(struct bw__map, directory) / 8) | 1u << (offsetof(struct bw__map, single) / 8);
-        struct layout like = {
-            .kind = KIND_MAP, .by_make = true, .scan = SCAN_BITS, .pointer_map = &words, .name = "map"};
+        static const uint64_t words = 1u << (offsetof(struct bw__map, directory) / 8) |
+                                      1u << (offsetof(struct bw__map, single) / 8),
+                              none = 0;
+        struct layout like = {.kind = KIND_MAP,
+                              .by_make = true,
+                              .movable = true,
+                              .scan = SCAN_BITS,
+                              .pointer_map = &words,
+                              .name = "map"};
+        like.ambiguous_map = &none;
         like.slot_bytes = (sizeof(struct bw__map) + GRANULE_BYTES - 1) & ~(GRANULE_BYTES - 1);
         like.element_words = sizeof(struct bw__map) / 8;
         map_layout = typed_layout(&like);
@@ -205,7 +212,12 @@ uintptr_t *map_new_directory(unsigned depth) {
         struct thread *self = thread_enter();
         types_lock_acquire();
         if (atomic_load(&layouts[depth]) == NULL) {
-            struct layout like = {.kind = KIND_MAP, .by_make = true, .scan = SCAN_WORDS, .name = "map directory"};
+            static const uint64_t one = 1, none = 0;
+            struct layout like = {.kind = KIND_MAP, .by_make = true, .movable = true, .name = "map directory"};
+            like.scan = SCAN_REPEAT;
+            like.pointer_map = &one;
+            like.ambiguous_map = &none;
+            like.element_words = 1;
             like.slot_bytes = bytes <= BW__MAX_SMALL ? (uint32_t)align_up(bytes, GRANULE_BYTES) : 0;
             struct layout *made = layout_new(&like);
             if (made == NULL)
