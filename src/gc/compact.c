@@ -435,17 +435,6 @@ static void take_back(void) {
         }
 }
 
-/* While the tables are there, after moving. */
-static bool has_left(uintptr_t address) {
-    const struct span *span;
-    if (address - heap.base >= atomic_load(&heap.used) || (span = span_of_offset(address - heap.base)) == NULL ||
-        span->state != SPAN_SMALL || span->forward == NULL)
-        return false;
-    size_t slot = (address - span->base) / span->object_bytes;
-    return slot < span->slots && span->forward->can_move[slot / 64] >> (slot % 64) & 1 &&
-           mark_get(mark_byte(span->base + slot * span->object_bytes)) == MARK_NONE;
-}
-
 /* --- the spans afterwards --- */
 
 /* poison=1: what is empty now is not to be touched until the next collection. */
@@ -546,6 +535,7 @@ bool compact_heap(const struct roots *roots, int markers, uint64_t stopped_at, b
     if (good) {
         began = os_now_ns();
         last.plan_ns = began - then;
+        uint64_t sum = knobs.verify ? verify_before_moving(roots, compact_forward) : 0;
         each_unit(update_spans, markers);
         specials_moved(compact_forward);
         then = os_now_ns();
@@ -556,7 +546,7 @@ bool compact_heap(const struct roots *roots, int markers, uint64_t stopped_at, b
             last.moved_bytes += plan.units[i].moved * plan.units[i].layout->slot_bytes;
         }
         if (knobs.verify)
-            verify_moved(roots, has_left);
+            verify_after_moving(sum);
         settle();
         last.move_ns = os_now_ns() - then;
         last.count++;

@@ -267,8 +267,10 @@ void background_forget_thread(void);
 
 /* --- verify.c --- */
 void verify_marks(const struct roots *roots);
-/* After a compaction: no word refers to where an object was that is elsewhere now. */
-void verify_moved(const struct roots *roots, bool (*has_left)(uintptr_t address));
+/* A compaction: no root refers to what is about to move; and the references in the heap afterwards are those of before, as
+ * `forward` has them: their sum is the same, however the objects lie. */
+uint64_t verify_before_moving(const struct roots *roots, uintptr_t (*forward)(uintptr_t));
+void verify_after_moving(uint64_t sum);
 
 /* --- knobs.c --- */
 enum compact_mode { COMPACT_OFF, COMPACT_AUTO, COMPACT_ALWAYS, COMPACT_ALL };

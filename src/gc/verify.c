@@ -173,34 +173,56 @@ void verify_marks(const struct roots *roots) {
         count_layout(heap.layouts[i]);
 }
 
-/* --- after a compaction --- */
+/* --- a compaction --- */
 
-static void look_for_left(uintptr_t lo, uintptr_t hi, const struct layout *layout, bool (*has_left)(uintptr_t)) {
-    size_t element = layout ? layout->element_words : 0, i = 0;
-    for (const uintptr_t *word = (const uintptr_t *)lo; word < (const uintptr_t *)hi; word++, i++)
-        if ((layout == NULL || layout->scan == SCAN_WORDS ||
-             layout->pointer_map[i % element / 64] >> (i % element % 64) & 1) &&
-            has_left(*word))
-            os_fatal("burrow: verify: the word at %p, in %s, refers to %p, from where an object has moved",
-                     (const void *)word, layout ? layout_name(layout) : "a root", (void *)*word);
+static uint64_t mixed(uint64_t value) {
+    value = (value ^ value >> 32) * 0xd6e8feb86659fd93u;
+    return value ^ value >> 32;
 }
 
-void verify_moved(const struct roots *roots, bool (*has_left)(uintptr_t address)) {
-    for (size_t i = 0; i < roots->count; i++)
-        look_for_left(roots->list[i].lo, roots->list[i].hi, NULL, has_left);
-    uint32_t count = atomic_load(&heap.layout_count);
-    for (uint32_t i = 0; i < count; i++) {
+static uintptr_t itself(uintptr_t address) {
+    return address;
+}
+
+static uint64_t sum_of_object(const struct layout *layout, uintptr_t object, uintptr_t end,
+                              uintptr_t (*forward)(uintptr_t)) {
+    uint64_t sum = 0;
+    size_t element = layout->element_words, i = 0;
+    if (layout->scan != SCAN_REPEAT && layout->scan != SCAN_WORDS && end > object + element * sizeof(void *))
+        end = object + element * sizeof(void *);
+    for (const uintptr_t *word = (const uintptr_t *)object; word < (const uintptr_t *)end; word++, i++)
+        if (layout->scan == SCAN_WORDS || layout->pointer_map[i % element / 64] >> (i % element % 64) & 1)
+            sum += mixed(forward(*word));
+    return sum;
+}
+
+static uint64_t sum_of_heap(uintptr_t (*forward)(uintptr_t)) {
+    uint64_t sum = 0;
+    for (uint32_t i = 0, count = atomic_load(&heap.layout_count); i < count; i++) {
         const struct layout *layout = heap.layouts[i];
         for (size_t j = 0; layout->scan != SCAN_NONE && j < layout->span_count; j++) {
             const struct span *span = layout->spans[j];
             for (uint32_t slot = 0; span && span->state != SPAN_QUARANTINE && slot < span->slots; slot++) {
-                uintptr_t object = span->base + slot * span->object_bytes, end = object + span->object_bytes;
-                if (layout->scan != SCAN_REPEAT && layout->scan != SCAN_WORDS &&
-                    end > object + layout->element_words * sizeof(void *))
-                    end = object + layout->element_words * sizeof(void *);
+                uintptr_t object = span->base + slot * span->object_bytes;
                 if (mark_get(mark_byte(object)) != MARK_NONE)
-                    look_for_left(object, end, layout, has_left);
+                    sum += sum_of_object(layout, object, object + span->object_bytes, forward);
             }
         }
     }
+    return sum;
+}
+
+uint64_t verify_before_moving(const struct roots *roots, uintptr_t (*forward)(uintptr_t)) {
+    for (size_t i = 0; i < roots->count; i++)
+        for (const uintptr_t *word = (const uintptr_t *)roots->list[i].lo; word < (const uintptr_t *)roots->list[i].hi;
+             word++)
+            if (forward(*word) != *word)
+                os_fatal("burrow: verify: the root at %p refers to %p, which is about to move", (const void *)word,
+                         (void *)*word);
+    return sum_of_heap(forward);
+}
+
+void verify_after_moving(uint64_t sum) {
+    if (sum_of_heap(itself) != sum)
+        os_fatal("burrow: verify: after a compaction the references are not what they should be");
 }
