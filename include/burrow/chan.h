@@ -210,9 +210,9 @@ static inline __attribute__((always_inline)) void bw__select_case_of(bw__select_
         state->used += rounded;
     }
 }
-/* Without the lock: can this case not go on? It could not when the read of the three that decides was made: where there
- * is a buffer the number of values in it, else who waits first. A channel that was not closed later was not closed then.
- * Who reads what another thread has not written yet comes before that. */
+/* Without the lock: can this case not go on? It could not when the one of the reads that decides was made: where there
+ * is a buffer, of the number of values in it, else of who waits first. A channel that was not closed later was not
+ * closed then. */
 static inline __attribute__((always_inline)) bool bw__select_cannot(const void *at, bool sends) {
     const struct bw__chan_head *chan = (const struct bw__chan_head *)at;
     if (chan == NULL)

@@ -57,8 +57,8 @@ CHAN_HEAD_HAS(receivers);
 CHAN_HEAD_HAS(senders);
 CHAN_HEAD_HAS(timer);
 
-/* Of a list the first, of a channel how many values are in it, and whether it is closed: what a select with a default
- * reads without the lock. It is changed under the lock, where it is read as usual. (bw__select_cannot in burrow/chan.h.) */
+/* Of a list the first, of a channel how many values are in it, and whether it is closed: what a select reads without the
+ * lock (seems_ready; bw__select_cannot in burrow/chan.h). It is changed under the lock, where it is read as usual. */
 #define CHAN_SET(place, to) __atomic_store_n(&(place), to, __ATOMIC_RELAXED)
 
 static inline void list_append(struct list *list, struct waiter *waiter) {

@@ -70,8 +70,8 @@ void map_walk_begin(struct map_walk *walk, const void *map);
 bool map_walk_next(struct map_walk *walk);
 
 /* --- a call that is kept in the heap, with the words of its stack behind it --- */
-/* Only what its arguments may be in: all registers are stored, and what was left in others would be kept alive with it; of
- * timers of which each finds there the one before it, all. */
+/* Only what its arguments may be in: all registers are stored, and what was left in others would be kept alive with it;
+ * of timers of which each finds there the one before it, all. */
 static inline void call_keep(bw__call *to, const bw__call *call, size_t register_words) {
     __builtin_memcpy(to, call, sizeof *call + call->stack_words * sizeof(uintptr_t));
     for (size_t i = register_words; i < sizeof to->integer / sizeof *to->integer; i++)

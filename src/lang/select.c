@@ -2,9 +2,10 @@
  *
  * A select looks first, without a lock, at which cases might go on, and tries one of these by chance with its channel
  * locked. Mostly that is it. What is seen so need not hold any more; so if it comes to nothing, all channels are locked,
- * in the order of their addresses, and the cases are looked at in a random order. If none can go on it puts a waiter on each channel's list and parks; the locks are released once it has. All these
- * waiters refer to one record, of which whoever comes first to one of the channels' other ends takes hold by a single
- * compare-and-swap (list_take): a waiter whose record is taken is passed over. When it runs again it takes the locks
+ * in the order of their addresses, and the cases are looked at in a random order. If none can go on it puts a waiter on
+ * each channel's list and parks; the locks are released once it has. All these waiters refer to one record, of which
+ * whoever comes first to one of the channels' other ends takes hold by a single compare-and-swap (list_take): a waiter
+ * whose record is taken is passed over. When it runs again it takes the locks
  * once more, and the waiters that nobody took off their lists.
  */
 #include "chan.h"
@@ -146,8 +147,8 @@ static inline bool seems_ready(const bw__select_case *this) {
            __atomic_load_n(&chan->closed, __ATOMIC_RELAXED);
 }
 
-/* One of the cases that seem ready, each as likely as the others; the number of the one that was done, or -1. With timers
- * among them only looking under the locks says what is ready. */
+/* One of the cases that seem ready, each as likely as the others; the number of the one that was done, or -1. With
+ * timers among them only looking under the locks says what is ready. */
 static inline int one_that_is_ready(struct thread *self, bw__select *select, uint32_t *random) {
     int found = -1, ready = 0;
     for (int i = 0; i < select->count; i++) {

@@ -1,4 +1,4 @@
-/* value.h - comparing and hashing values of type bw_any, without a call where they hold a number or a pointer, as most do. */
+/* value.h - comparing and hashing values of type bw_any, without a call where they hold a number or a pointer. */
 #ifndef BURROW_LANG_VALUE_H
 #define BURROW_LANG_VALUE_H
 

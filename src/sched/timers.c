@@ -5,8 +5,9 @@
  * taken out at once when it is stopped: a stopped timer is in nobody's hands.
  *
  * A timer's `in` changes under the lock of the heap that it names before or after the change. `next` is what the first
- * entry says, for those who only ask whether there is something to be done; it is changed under the lock, sequentially
- * consistent: who adds a timer looks for sleepers afterwards, and who goes to sleep looks at `next` last.
+ * entry says, for those who only ask whether there is something to be done; it is changed under the lock, and to
+ * what is earlier sequentially consistent: who adds a timer looks for sleepers afterwards, and who goes to sleep looks at
+ * `next` last.
  *
  * Any thread may run what is due in any heap. A timer is out of its heap, and the lock released, when it fires: it may be
  * started again, or its memory be gone, as soon as `fire` has begun.
@@ -73,11 +74,16 @@ static void move_down(struct timers *timers, size_t at, struct timer_entry entry
     put(timers, at, entry);
 }
 
+/* That something is due later than was said, or nothing is, nobody has to see at once: at most he looks in vain. */
 static void tell_next(struct timers *timers) {
     int64_t when = timers->count ? timers->entries[0].when : 0;
-    when = timers->count && when <= 0 ? 1 : when;
-    if (when != atomic_load_explicit(&timers->next, memory_order_relaxed))
+    int64_t before = atomic_load_explicit(&timers->next, memory_order_relaxed);
+    if (timers->count && when <= 0)
+        when = 1;
+    if (when != 0 && (before == 0 || when < before))
         atomic_store(&timers->next, when);
+    else if (when != before)
+        atomic_store_explicit(&timers->next, when, memory_order_release);
 }
 
 static void make_room(struct timers *timers) {

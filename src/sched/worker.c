@@ -263,10 +263,10 @@ bool timers_due(struct worker *worker) {
     return is_due(own < others ? own : others);
 }
 
-/* As many as there is room for on the ring, once more than half of it is free; else one now and then, in case it stays so
- * full. What goes to the queue of all comes behind what is due later, and takes half the ring with it, which must not pass
- * for room for more. So when many are due at once they go on in their order, and no more of them are ready, and have
- * stacks, than will soon run. */
+/* As many as there is room for on the ring, once more than half of it is free; else one now and then, in case it stays
+ * so full. What goes to the queue of all comes behind what is due later, and takes half the ring with it, which must not
+ * pass for room for more. So when many are due at once they go on in their order, and no more of them are ready, and
+ * have stacks, than will soon run. */
 static void run_due(struct thread *self, struct timers *timers) {
     struct worker *worker = self->worker;
     size_t room = ring_room(worker);

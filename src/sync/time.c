@@ -109,7 +109,7 @@ static void fire(struct thread *self, struct timer *timer, int64_t now) {
 /* Sets it, or stops it: when == 0. Was it set, or its value there? */
 static bool set(struct alarm *alarm, int64_t when, int64_t period) {
     struct chan *chan = alarm->chan;
-    struct thread *self = thread_enter();
+    struct thread *self = thread_enter_quickly();
     os_lock_acquire(&chan->lock);
     bool pending = alarm->when != 0;
     timer_stop(&alarm->timer);
@@ -125,7 +125,7 @@ static bool set(struct alarm *alarm, int64_t when, int64_t period) {
     os_lock_release(&chan->lock);
     if (to_tell)
         sched_timer_added(self, to_tell);
-    thread_leave(self);
+    thread_leave_quickly(self);
     return pending;
 }
 
@@ -202,9 +202,9 @@ static void fire_call(struct thread *self, struct timer *timer, int64_t now) {
 /* when == 0: only stops it. One that is found pending needs no lock: only if it is not must it be known that no other
  * caller has stopped it just now, and is about to start it again. */
 static bool set_call(struct call_later *later, int64_t when) {
-    struct thread *self = thread_enter();
+    struct thread *self = thread_enter_quickly();
     if (when ? timer_move(self, &later->timer, when) : timer_stop(&later->timer)) {
-        thread_leave(self);
+        thread_leave_quickly(self);
         return true;
     }
     os_lock_acquire(&later->lock);
@@ -217,7 +217,7 @@ static bool set_call(struct call_later *later, int64_t when) {
     os_lock_release(&later->lock);
     if (tell)
         sched_timer_added(self, when);
-    thread_leave(self);
+    thread_leave_quickly(self);
     return pending;
 }
 
