@@ -564,7 +564,7 @@ bool bw_compact(void) {
     size_t before = os_resident_bytes();
     bool done = cycle_run(self, CYCLE_COMPACT);
     if (done) {
-        memory_give_back();
+        memory_give_back(self);
         size_t now = os_resident_bytes();
         gc_lock_acquire(self);
         last.released_bytes = before > now ? before - now : 0;

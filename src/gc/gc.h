@@ -226,7 +226,7 @@ void mark_release_memory(void); /* of those that are empty, to the system */
 
 /* --- memory.c --- */
 void *memory_allocate(struct thread *self, struct layout *layout, size_t bytes); /* INSIDE; does not return without */
-void memory_give_back(void); /* all memory that no object is in, to the system; INSIDE */
+void memory_give_back(struct thread *self); /* all memory that no object is in, to the system; INSIDE */
 void *memory_allocate_arena(struct thread *self, struct layout *layout, size_t bytes, size_t align);
 uintptr_t memory_require(struct thread *self, const char *function, const void *address, struct span **span);
 

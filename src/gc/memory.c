@@ -208,9 +208,12 @@ void bw_gc(void) {
     thread_leave(self);
 }
 
-void memory_give_back(void) {
+void memory_give_back(struct thread *self) {
+    gc_lock_acquire(self);
     heap_sweep_all();
     heap_free_empty();
+    heap_pack_layouts();
+    gc_lock_release();
     pages_release(0);
     pages_release_tables();
     pages_release_records();
@@ -223,7 +226,7 @@ void memory_give_back(void) {
 void bw_free_os_memory(void) {
     struct thread *self = thread_enter();
     cycle_run(self, CYCLE_FORCED);
-    memory_give_back();
+    memory_give_back(self);
     thread_leave(self);
 }
 

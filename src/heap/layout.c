@@ -121,8 +121,9 @@ static size_t span_array_bytes(size_t capacity) {
     return capacity * (sizeof(struct span *) + sizeof(uint16_t));
 }
 
-static bool grow_span_array(struct layout *layout) {
-    size_t capacity = layout->span_capacity ? layout->span_capacity * 2 : 512;
+#define SPAN_ARRAY_LEAST ((size_t)512)
+/* A larger one, or a smaller. */
+static bool new_span_array(struct layout *layout, size_t capacity) {
     struct span **larger = os_map(span_array_bytes(capacity));
     if (larger == NULL)
         return false;
@@ -141,7 +142,8 @@ static bool grow_span_array(struct layout *layout) {
 
 bool layout_add_span(struct layout *layout, struct span *span, uint16_t home) {
     os_lock_acquire(&layout->lock);
-    bool added = layout->span_count < layout->span_capacity || grow_span_array(layout);
+    bool added = layout->span_count < layout->span_capacity ||
+                 new_span_array(layout, layout->span_capacity ? layout->span_capacity * 2 : SPAN_ARRAY_LEAST);
     if (added) {
         span->index = layout->span_count++;
         layout->spans[span->index] = span;
@@ -178,6 +180,11 @@ void heap_pack_layouts(void) {
             layout->empty_next = 0;
             atomic_store(&layout->sweep_count, 0);
             atomic_store(&layout->sweep_next, 0);
+            size_t wanted = SPAN_ARRAY_LEAST;
+            while (wanted < 2 * kept)
+                wanted *= 2;
+            if (wanted < layout->span_capacity / 2)
+                new_span_array(layout, wanted);
         }
         os_lock_release(&layout->lock);
     }
