@@ -22,8 +22,8 @@ BW_API bool bw_thread_attach(void);
 BW_API void bw_thread_detach(void);
 
 /* bw_blocking { ... }: inside, the thread counts as stopped, so that a collection need not interrupt it: for long
- * system calls. Code inside must not touch collected objects (it may pass memory to the kernel only if something
- * outside keeps the object alive); calling into Burrow there is allowed, waits for a running stop, and ends the
+ * system calls. Code inside must not touch collected objects (it may pass memory to the kernel only if a variable
+ * outside refers to the object, which then neither ends nor moves, or bw_pin has it); calling into Burrow there is allowed, waits for a running stop, and ends the
  * thread's being stopped. A goroutine's worker runs others meanwhile, on another thread; after the block the goroutine may
  * be on another thread, too. Do not leave it by break, goto, return or longjmp. Example, within a function:
  *
