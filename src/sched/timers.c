@@ -5,9 +5,9 @@
  * taken out at once when it is stopped: a stopped timer is in nobody's hands.
  *
  * A timer's `in` changes under the lock of the heap that it names before or after the change. `next` is what the first
- * entry says, for those who only ask whether there is something to be done; it is changed under the lock, and to
- * what is earlier sequentially consistent: who adds a timer looks for sleepers afterwards, and who goes to sleep looks at
- * `next` last.
+ * entry says, for those who only ask whether there is something to be done; it is changed under the lock, and to what is
+ * earlier sequentially consistent: who adds a timer looks for sleepers afterwards, and who goes to sleep looks at `next`
+ * last.
  *
  * Any thread may run what is due in any heap. A timer is out of its heap, and the lock released, when it fires: it may be
  * started again, or its memory be gone, as soon as `fire` has begun.

@@ -769,13 +769,14 @@ static void start_many(bw_waitgroup *group, int count) {
 }
 static void test_many_due(void **state) {
     (void)state;
-    enum { MANY = 100000 };
+    // The thread sanitizer has a record of each that there is, 8128 at most, and is too slow for the limit to mean anything.
+    enum { MANY = UNDER_SANITIZER ? 5000 : 100000, MOST = UNDER_SANITIZER ? MANY + 1 : MANY / 10 };
     bw_waitgroup *group = bw_new(bw_waitgroup);
     atomic_store(&most_goroutines, 0);
     bw_waitgroup_add(group, 1);
     bw_go(start_many, group, (int)MANY);
     bw_waitgroup_wait(group);
-    assert_in_range(atomic_load(&most_goroutines), 1, MANY / 10);
+    assert_in_range(atomic_load(&most_goroutines), 1, MOST);
 }
 
 // A call that waits for its time keeps alive what its arguments refer to, and not what else was in registers.
