@@ -46,6 +46,7 @@
 #include <burrow/io.h>
 #include <burrow/net.h>
 #include <burrow/traceback.h>
+#include <burrow/heap_map.h>
 #include <burrow/atomic.h>
 #include <burrow/sync.h>
 #include <burrow/sync_map.h>
