@@ -1,5 +1,6 @@
-# examples/crossref/*.c and examples/cache/*.c make one program each, examples/article/*.c one for each file. They are compiled as a user's program
-# would be (no flag of the library's own) and linked to the static library, so that they run from anywhere.
+# examples/crossref/*.c, examples/cache/*.c and examples/compaction/*.c make one program each, examples/article/*.c one
+# for each file. They are compiled as a user's program would be (no flag of the library's own) and linked to the static
+# library, so that they run from anywhere.
 
 function(burrow_example name directory)
     add_executable(${name} ${ARGN})
@@ -8,7 +9,7 @@ function(burrow_example name directory)
     burrow_warnings(${name})
 endfunction()
 
-foreach(name crossref cache)
+foreach(name crossref cache compaction)
     file(GLOB sources CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/examples/${name}/*.c)
     burrow_example(${name} ${PROJECT_BINARY_DIR}/bin ${sources})
 endforeach()
