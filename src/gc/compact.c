@@ -559,6 +559,13 @@ bool compact_heap(const struct roots *roots, int markers, uint64_t stopped_at, b
     return good;
 }
 
+void compact_tell(void) {
+    static uint64_t told;
+    if (last.count != told && observe_hooks.after_compaction)
+        observe_hooks.after_compaction(&last);
+    told = last.count;
+}
+
 bool bw_compact(void) {
     struct thread *self = thread_enter();
     size_t before = os_resident_bytes();
@@ -568,8 +575,7 @@ bool bw_compact(void) {
         size_t now = os_resident_bytes();
         gc_lock_acquire(self);
         last.released_bytes = before > now ? before - now : 0;
-        if (observe_hooks.after_compaction)
-            observe_hooks.after_compaction(&last);
+        compact_tell();
         gc_lock_release();
     }
     thread_leave(self);

@@ -27,6 +27,7 @@ struct unit {
  * because the heap is fragmented, only what is worth it is compacted, and only so much as is done within
  * knobs.compact_pause; the rest next time. False: no memory for the tables; nothing is changed. */
 bool compact_heap(const struct roots *roots, int markers, uint64_t stopped_at, bool by_itself);
+void compact_tell(void);      /* the trace line of one that has not been told of; under the gc lock */
 bool compact_took_news(void); /* has anything moved since this was last asked? */
 /* Pages that may not be touched (poison=1) can be used again; before a collection, under the gc lock. */
 void compact_allow(void);

@@ -187,6 +187,8 @@ static void run_locked(void *argument) {
     heap_sweep_large();
     if (observe_hooks.after_cycle)
         observe_hooks.after_cycle(forced ? " (forced)" : "");
+    if (by_itself)
+        compact_tell();
     gc_lock_release();
 }
 

@@ -653,7 +653,7 @@ static void test_trace(void **state) {
 BW_STRUCT(mover, BW_MOVABLE, (struct mover *, next), (uint64_t[7], data));
 static mover *movers; // static data pins the first one
 
-static void child_compact(void) {
+static void make_movers(void) {
     mover **end = &movers;
     for (int i = 0; i < 100000; i++) {
         mover *m = bw_new(mover);
@@ -662,6 +662,10 @@ static void child_compact(void) {
             end = &m->next;
         }
     }
+}
+
+static void child_compact(void) {
+    make_movers();
     bw_pin(movers->next);
     CHECK(bw_compact() && bw_compact());
     bw_compaction c;
@@ -672,6 +676,13 @@ static void child_compact(void) {
            (double)c.pinned_bytes / (1 << 20), (unsigned long long)c.by_stack, (unsigned long long)c.by_data,
            (unsigned long long)c.by_memory, (unsigned long long)c.by_request, (double)c.emptied_bytes / (1 << 20),
            (double)c.released_bytes / (1 << 20));
+}
+
+static void child_compact_by_itself(void) {
+    for (int round = 0; round < 5; round++) {
+        make_movers();
+        bw_gc();
+    }
 }
 
 #define FORM_MB "[0-9]+\\.[0-9] MB"
@@ -719,6 +730,18 @@ static void test_trace_of_compactions(void **state) {
         double here = strtod(from, &from);
         assert_true(here == told[i]);
     }
+    // So has each that a collection makes by itself.
+    const char *const always[] = {"BURROWDEBUG=gctrace=1,compact=always", NULL};
+    assert_succeeded("compact_by_itself", always, &outcome);
+    lines = 0;
+    for (rest = outcome.err; (text = strsep(&rest, "\n")) != NULL && *text; lines++) {
+        assert_int_equal(regexec(&collection, text, 0, NULL, 0), 0);
+        text = strsep(&rest, "\n");
+        assert_non_null(text);
+        assert_int_equal(regexec(&own, text, 0, NULL, 0), 0);
+        assert_int_equal(strtol(text + strlen("compact "), NULL, 10), lines + 1);
+    }
+    assert_true(lines >= 5);
     regfree(&own);
     regfree(&collection);
     const char *const none[] = {"BURROWDEBUG=gctrace=0", NULL};
@@ -1030,8 +1053,8 @@ static void test_table(void **state) {
 #define CHILD(name)                                                                                                    \
     { #name, child_##name }
 static const struct child children[] = {
-    CHILD(churn),        CHILD(churn_little), CHILD(begin),    CHILD(off),   CHILD(percent),
-    CHILD(memory_limit), CHILD(processors),   CHILD(min_heap), CHILD(table), CHILD(compact),
+    CHILD(churn),      CHILD(churn_little), CHILD(begin), CHILD(off),     CHILD(percent),           CHILD(memory_limit),
+    CHILD(processors), CHILD(min_heap),     CHILD(table), CHILD(compact), CHILD(compact_by_itself),
 };
 
 int main(int argc, char **argv) {
