@@ -720,7 +720,7 @@ static void test_trace_of_compactions(void **state) {
             assert_int_equal((int)told[0], ++lines);
             // The first leaves nothing for the second to empty, though a slot that is no longer pinned may move all else.
             assert_true(lines == 1 ? told[1] > 9000 && told[9] > 2 : told[9] < 0.5);
-            assert_true(told[6] >= 1 && told[8] >= 1);
+            assert_true(told[5] + told[6] >= 1 && told[8] >= 1); // a word on the stack may be found first
         }
         before = text;
     }
