@@ -19,14 +19,6 @@
 
 #include <string.h>
 
-/* What a span's objects that can move become. */
-struct forward {
-    struct unit *unit;
-    uint64_t *can_move; /* a bit for each slot */
-    uint32_t *before;   /* the number of the first object of each 64 slots */
-    size_t segment;     /* the first one that an object of this span goes to */
-};
-
 static struct {
     struct memory {
         char *at;
@@ -99,8 +91,7 @@ static bool make_units(bool choose) {
         if (!compact_moves(layout) || layout->span_count == 0)
             continue;
         units += units_of(layout, choose);
-        bytes += layout->span_count *
-                 (rounded(sizeof(struct forward)) + rounded(words_of(layout) * 8) + rounded(words_of(layout) * 4));
+        bytes += layout->span_count * rounded(sizeof(struct forward) + words_of(layout) * sizeof(struct block));
     }
     bytes += rounded(units * sizeof(struct unit)) + rounded(units * sizeof(struct unit *)) +
              2 * rounded(spans * sizeof(struct span *)) + 64 * units;
@@ -134,10 +125,7 @@ static bool make_units(bool choose) {
             from += share;
         }
         for (size_t j = 0; j < there; j++) {
-            struct forward *forward = take(&plan.tables, sizeof *forward);
-            forward->can_move = take(&plan.tables, words_of(layout) * 8);
-            forward->before = take(&plan.tables, words_of(layout) * 4);
-            sorted[j]->forward = forward;
+            sorted[j]->forward = take(&plan.tables, sizeof(struct forward) + words_of(layout) * sizeof(struct block));
         }
         sorted += there;
     }
@@ -189,8 +177,7 @@ static void number(struct unit *unit) {
                 stretches += !pinned && !open;
                 open = !pinned;
             }
-            forward->can_move[slot / 64] = bits;
-            forward->before[slot / 64] = next;
+            forward->blocks[slot / 64] = (struct block){bits, 0, next};
             next += (uint32_t)__builtin_popcountll(bits);
         }
     }
@@ -226,13 +213,20 @@ static void find_segments(struct unit *unit) {
             next++;
         }
     }
-    /* Where each span's objects begin to go. */
-    size_t at = 0;
+    /* Where each span's objects, and those of each block, begin to go. */
+    const struct segment *at = unit->segments, *end = at + unit->segment_count;
     for (size_t i = 0; i < unit->span_count; i++) {
         struct forward *forward = unit->spans[i]->forward;
-        while (at + 1 < unit->segment_count && unit->segments[at + 1].first <= forward->before[0])
-            at++;
-        forward->segment = at;
+        for (size_t j = 0; j < words_of(unit->layout); j++) {
+            struct block *block = &forward->blocks[j];
+            while (at + 1 < end && at[1].first <= block->before)
+                at++;
+            if (j == 0)
+                forward->segment = (size_t)(at - unit->segments);
+            if (block->can_move &&
+                block->before - at->first + (uint32_t)__builtin_popcountll(block->can_move) <= at->count)
+                block->to = at->address + (block->before - at->first) * unit->layout->slot_bytes;
+        }
     }
 }
 
@@ -256,103 +250,6 @@ static bool make_segments(int markers) {
     }
     each_unit(find_all_segments, markers);
     return true;
-}
-
-/* --- where things go --- */
-
-static uintptr_t slot_of_number(const struct forward *forward, uint32_t number, size_t slot_bytes) {
-    const struct segment *segments = forward->unit->segments;
-    size_t lo = forward->segment;
-    if (number - segments[lo].first >= segments[lo].count) {
-        size_t hi = lo + 1, step = 1, end = forward->unit->segment_count;
-        while (hi < end && segments[hi].first <= number) { /* mostly the next one */
-            lo = hi;
-            hi += step;
-            step *= 2;
-        }
-        if (hi > end)
-            hi = end;
-        while (hi - lo > 1) {
-            size_t middle = lo + (hi - lo) / 2;
-            if (segments[middle].first <= number)
-                lo = middle;
-            else
-                hi = middle;
-        }
-    }
-    return segments[lo].address + (number - segments[lo].first) * slot_bytes;
-}
-
-uintptr_t compact_forward(uintptr_t address) {
-    if (address - heap.base >= atomic_load_explicit(&heap.used, memory_order_relaxed))
-        return address;
-    const struct span *span = span_of_offset(address - heap.base);
-    const struct forward *forward = span && span->state == SPAN_SMALL ? span->forward : NULL;
-    if (forward == NULL)
-        return address;
-    size_t slot = slot_index(span, address);
-    if (slot >= span->slots)
-        return address;
-    uint64_t bits = forward->can_move[slot / 64], bit = (uint64_t)1 << (slot % 64);
-    if (!(bits & bit))
-        return address;
-    uint32_t number = forward->before[slot / 64] + (uint32_t)__builtin_popcountll(bits & (bit - 1));
-    return slot_of_number(forward, number, span->object_bytes) + (address - (span->base + slot * span->object_bytes));
-}
-
-/* --- update --- */
-
-static inline void update(uintptr_t *word) {
-    uintptr_t value = *word;
-    if (value - heap.base < atomic_load_explicit(&heap.used, memory_order_relaxed)) {
-        uintptr_t now = compact_forward(value);
-        if (now != value)
-            *word = now;
-    }
-}
-
-/* The words of `map` in each element. Of those of bw_anys only the ones that are references. */
-static void update_words(uintptr_t *words, size_t count, size_t element, const uint64_t *map, const uint64_t *less) {
-    for (size_t at = 0; at < count; at += element)
-        for (size_t part = 0; part < element; part += 64)
-            for (uint64_t left = map[part / 64] & ~(less ? less[part / 64] : 0); left; left &= left - 1) {
-                size_t word = at + part + (size_t)__builtin_ctzll(left);
-                if (word < count && (less || gc_hooks.any_refers((const void *)words[word - 1])))
-                    update(&words[word]);
-            }
-}
-
-static void update_object(const struct layout *layout, uintptr_t object, size_t bytes) {
-    size_t count = bytes / sizeof(void *);
-    if (layout->scan != SCAN_REPEAT && count > layout->element_words)
-        count = layout->element_words;
-    update_words((uintptr_t *)object, count, layout->element_words, layout->pointer_map, layout->ambiguous_map);
-    if (layout->any_map)
-        update_words((uintptr_t *)object, count, layout->element_words, layout->any_map, NULL);
-}
-
-static void update_span(const struct span *span) {
-    const struct layout *layout = span->layout;
-    size_t stride = span->object_bytes >> GRANULE_SHIFT;
-    if (layout->pointer_map == NULL || layout->ambiguous_map == NULL || layout->scan == SCAN_WORDS ||
-        span->state == SPAN_QUARANTINE)
-        return;
-    const uint8_t *byte = mark_byte(span->base);
-    for (uint32_t slot = 0; slot < span->slots; slot++, byte += stride)
-        if (*byte != MARK_NONE)
-            update_object(layout, span->base + slot * span->object_bytes, span->object_bytes);
-}
-
-#define SPANS_AT_ONCE 16
-static void update_spans(void *unused) {
-    (void)unused;
-    for (;;) {
-        size_t from = atomic_fetch_add(&plan.next, SPANS_AT_ONCE), end = from + SPANS_AT_ONCE;
-        if (from >= plan.all_count)
-            return;
-        for (size_t i = from; i < end && i < plan.all_count; i++)
-            update_span(plan.all[i]);
-    }
 }
 
 /* --- move --- */
@@ -382,7 +279,7 @@ static void move_unit(struct unit *unit) {
         uint8_t *marks = mark_byte(span->base);
         bool left_some = false;
         for (uint32_t word = 0; word * 64 < span->slots; word++)
-            for (uint64_t left = forward->can_move[word]; left; left &= left - 1, number++) {
+            for (uint64_t left = forward->blocks[word].can_move; left; left &= left - 1, number++) {
                 uint32_t slot = word * 64 + (uint32_t)__builtin_ctzll(left);
                 uintptr_t from = span->base + slot * bytes;
                 while (number - segment->first >= segment->count)
@@ -536,7 +433,7 @@ bool compact_heap(const struct roots *roots, int markers, uint64_t stopped_at, b
         began = os_now_ns();
         last.plan_ns = began - then;
         uint64_t sum = knobs.verify ? verify_before_moving(roots, compact_forward) : 0;
-        each_unit(update_spans, markers);
+        forward_references(plan.all, plan.all_count, markers);
         specials_moved(compact_forward);
         then = os_now_ns();
         last.update_ns = then - began;

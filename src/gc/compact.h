@@ -1,4 +1,4 @@
-/* compact.h - floor 2: what the two halves of compaction tell each other, and the collection them. */
+/* compact.h - floor 2: what the parts of compaction tell each other, and the collection them. */
 #ifndef BURROW_GC_COMPACT_H
 #define BURROW_GC_COMPACT_H
 
@@ -23,6 +23,17 @@ struct unit {
     bool chosen;
 };
 
+/* What a span's objects that can move become. */
+struct forward {
+    const struct unit *unit;
+    size_t segment; /* the first one that an object of this span goes to */
+    struct block {  /* of 64 slots */
+        uint64_t can_move;
+        uintptr_t to;    /* where the first object goes, if all go to one segment; else 0 */
+        uint32_t before; /* its number */
+    } blocks[];
+};
+
 /* The world is stopped, since `stopped_at`, marking is done, and the next sweep begun. If the collection does it by itself,
  * because the heap is fragmented, only what is worth it is compacted, and only so much as is done within
  * knobs.compact_pause; the rest next time. False: no memory for the tables; nothing is changed. */
@@ -31,8 +42,12 @@ void compact_tell(void);      /* the trace line of one that has not been told of
 bool compact_took_news(void); /* has anything moved since this was last asked? */
 /* Pages that may not be touched (poison=1) can be used again; before a collection, under the gc lock. */
 void compact_allow(void);
+
+/* --- forward.c --- */
 /* Where the object goes that an address is in, or is one of no object that moves: the address then. */
 uintptr_t compact_forward(uintptr_t address);
+/* Changes all references to what will move that are known to be such, in the objects of these spans. */
+void forward_references(struct span **spans, size_t count, int markers);
 
 /* --- pin.c --- */
 /* Sets MARK_PINNED in the mark bytes of all objects of movable layouts that a word refers to which may be something
