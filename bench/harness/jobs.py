@@ -28,6 +28,8 @@ METRICS = {
     "create": ("ns", LOWER),
     "duration": ("ms", LOWER),
     "collection": ("ms", LOWER),
+    "release": ("ms", LOWER),
+    "moved": ("MiB/s", HIGHER),
     "wake": ("ns", LOWER),
     "rate": ("Mop/s", HIGHER),
     "requests": ("1/s", HIGHER),
@@ -313,6 +315,41 @@ def fragmentation(percent):
         name=name,
         program="frag",
         workloads=[Workload(name, "frag", f"2 GiB of mixed sizes, {percent} % dropped at random: what stays resident")],
+        arguments=lambda peer, procs, repetitions: [str(percent)],
+        figures=figures,
+        check=check,
+        rounds=3,
+        memory=6 << 30,
+    )
+
+
+def compaction(percent):
+    """What stays resident after all that a peer can do about it, where the objects are of types that can move."""
+    name = f"compact-{percent}"
+
+    def figures(text, usage):
+        values = {
+            "released/live": number(r" rss_after=(\d+)", text) / number(r" live=(\d+)", text),
+            "release": number(r" release_ms=([\d.]+)", text),
+            "peak_rss": usage["peak_rss"] / MIB,
+            "wall": usage["wall"],
+        }
+        if number(r" gc_ms=([\d.]+)", text) >= 0.1:  # only collectors take any time
+            values["collection"] = number(r" gc_ms=([\d.]+)", text)
+        if "moved_MBs=" in text:
+            values["moved"] = number(r" moved_MBs=(\d+)", text)
+        return {name: values}
+
+    def check(text):
+        match = find(r"^R compact_drop(\d+) n=(\d+) kept=(\d+) sum=(\d+) live=(\d+) ", text)
+        return {"objects": " ".join(match.groups())}
+
+    return Job(
+        name=name,
+        program="compact",
+        workloads=[
+            Workload(name, "compact", f"2 GiB of ten types, 16 B to 8 KiB, {percent} % dropped: what stays resident")
+        ],
         arguments=lambda peer, procs, repetitions: [str(percent)],
         figures=figures,
         check=check,
@@ -709,6 +746,7 @@ def all_jobs(procs):
     jobs += [mark(shape, megabytes) for megabytes in MARK_SIZES for shape in SHAPES]
     jobs.append(larson())
     jobs += [fragmentation(percent) for percent in (50, 90, 99)]
+    jobs += [compaction(percent) for percent in (50, 90, 99)]
     jobs.append(resident("mixed", "400,000 objects of mixed sizes replaced at random"))
     jobs.append(resident("queue", "a list of 4 million 16 B nodes, appended to and taken from"))
     jobs += [maps(), go_values()]
