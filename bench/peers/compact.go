@@ -65,6 +65,7 @@ func build(percent uint64) (live uint64, made int) {
 	for total < 2<<30 {
 		size := uint(16) << (next() % 10)
 		o := make16(size)
+		*(*uint64)(unsafe.Add(unsafe.Pointer(o), size-8)) = uint64(len(objects))
 		o.value = uint64(len(objects))
 		objects = append(objects, o)
 		sizes = append(sizes, uint16(size))
