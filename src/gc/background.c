@@ -36,11 +36,7 @@ static void pause_for(int64_t ns) {
 
 static void work(void *argument) {
     (void)argument;
-    own = thread_attach_internal();
-    if (own == NULL) {
-        atomic_store(&has_thread, false);
-        return;
-    }
+    own = thread_current;
     uint32_t seen = 0;
     for (;;) {
         uint32_t now = atomic_load(&news);
@@ -71,7 +67,7 @@ static void work(void *argument) {
 
 void background_after_cycle(struct thread *self) {
     if (!atomic_load_explicit(&has_thread, memory_order_relaxed) && !atomic_exchange(&has_thread, true) &&
-        !thread_start_internal(self, work, NULL, "burrow-sweep"))
+        !thread_start_internal(self, thread_attach_internal, work, NULL, "burrow-sweep"))
         atomic_store(&has_thread, false); /* those who allocate sweep; the next collection tries again */
     atomic_fetch_add(&news, 1);
     if (atomic_load(&asleep) && atomic_exchange(&asleep, 0))

@@ -116,7 +116,6 @@ static inline __attribute__((always_inline)) void thread_safe_begin(struct threa
 void thread_safe_end(struct thread *self);
 /* A thread of the library's own that is INSIDE stops here if the world should stop. */
 void thread_poll(struct thread *self);
-struct thread *thread_attach_internal(void); /* INSIDE; for one that allocates nothing. NULL: out of memory */
 /* Words of a stack, copied although the sanitizers would object (roots.c). */
 void thread_copy_words(uintptr_t *to, uintptr_t from, uintptr_t end);
 /* What ended threads returned and nobody has joined: (pthread_t, value) pairs. */
@@ -136,7 +135,11 @@ void thread_recovered(void); /* it goes on, on its own stack */
 /* Makes a thread of the library's own, SAFE meanwhile: libc takes locks for it that a stopped thread may hold, and a
  * stop must not wait for whoever waits for those. INSIDE, no lock held. (Who holds the gc lock need not: no other stops
  * the world.) */
-bool thread_start_internal(struct thread *self, void (*body)(void *), void *argument, const char *name);
+bool thread_start_internal(struct thread *self, bool (*begin)(void *), void (*body)(void *), void *argument,
+                           const char *name);
+/* What `begin` does, or is: the thread gets its record, and is INSIDE from here on. false: out of memory. */
+bool thread_attach_internal(void *unused); /* for one that allocates nothing; it polls */
+bool thread_attach_own(void *unused);      /* with a cache: it runs code of the program */
 
 /* --- stop.c --- */
 void world_stop(struct thread *self); /* the caller is INSIDE and holds the gc lock */
@@ -304,8 +307,8 @@ struct gc_scheduler_hooks {
     void (*leaks_watch)(gc_visit *visit, void *context);
     void (*leaks_reached)(uintptr_t object, gc_visit *visit, void *context);
     void (*leaks_end)(gc_visit *visit, void *context);
-    void (*leaks_told)(struct thread *self);         /* prints what is new; INSIDE, no lock held */
-    void (*forked)(void);                            /* in the child: the thread that forked is alone */
+    void (*leaks_told)(struct thread *self); /* prints what is new; INSIDE, no lock held */
+    void (*forked)(void);                    /* in the child: the thread that forked is alone; it holds no lock */
     void (*processors_changed)(struct thread *self); /* knobs.processors */
     void (*give_back)(void);                         /* memory that is not in use, to the system; INSIDE */
     void (*blocking_begins)(struct thread *self);    /* bw_blocking; INSIDE */

@@ -780,7 +780,7 @@ void mark_make_helpers(int wanted) {
         struct helper *helper = os_map(sizeof *helper);
         if (helper == NULL)
             break;
-        if (!os_start_thread(help, helper, "burrow-mark")) {
+        if (!os_start_thread(NULL, help, helper, "burrow-mark")) {
             os_unmap(helper, sizeof *helper);
             break;
         }

@@ -184,7 +184,7 @@ static __attribute__((noinline)) bool run_first(struct queue *queue, uint32_t *n
 static void run_queue(void *argument) {
     struct queue *queue = argument;
     uint32_t news;
-    bw_thread_attach();
+    thread_leave(thread_current);
     for (;;) {
         if (run_first(queue, &news))
             continue;
@@ -209,7 +209,7 @@ void specials_start_threads(struct thread *self) {
             queue->has_thread = true;
         os_lock_release(&specials_lock);
         /* Without a thread the calls stay queued, and the next collection tries again. */
-        if (start && !thread_start_internal(self, run_queue, queue, queue->name)) {
+        if (start && !thread_start_internal(self, thread_attach_own, run_queue, queue, queue->name)) {
             os_lock_acquire(&specials_lock);
             queue->has_thread = false;
             os_lock_release(&specials_lock);

@@ -119,9 +119,10 @@ void thread_leave(struct thread *self) {
     stop_if_noted(self);
 }
 
-bool thread_start_internal(struct thread *self, void (*body)(void *), void *argument, const char *name) {
+bool thread_start_internal(struct thread *self, bool (*begin)(void *), void (*body)(void *), void *argument,
+                           const char *name) {
     thread_safe_begin(self);
-    bool started = os_start_thread(body, argument, name);
+    bool started = os_start_thread(begin, body, argument, name);
     thread_safe_end(self);
     OS_KEEP_FRAME();
     return started;
@@ -280,13 +281,49 @@ static struct thread *attach(void) {
 }
 
 /* Without a cache: such a thread does not allocate, so that want of memory is no reason for it to end the program. */
-struct thread *thread_attach_internal(void) {
+bool thread_attach_internal(void *unused) {
+    (void)unused;
     struct thread *self = record_new();
-    if (self) {
-        self->internal = true;
-        begin(self);
-    }
-    return self;
+    if (self == NULL)
+        return false;
+    self->internal = true;
+    begin(self);
+    return true;
+}
+
+static bool make_cache(struct thread *self) {
+    self->cache = cache_make();
+    if (self->cache == NULL)
+        return false;
+    bw__runs = self->cache->runs;
+    atomic_store_explicit(&self->quick, true, memory_order_relaxed);
+    return true;
+}
+
+/* From here on a signal finds no record; one that came before is answered by leaving the list. */
+static void leave_record(struct thread *self) {
+    thread_current = NULL;
+    thread_safe_begin(self);
+    record_free(self);
+}
+
+static void unset_alternate_stack(struct thread *self) {
+    if (self->stacks.alternate && !os_alternate_stack_unset(self->stacks.alternate))
+        self->stacks.alternate = NULL; /* it stays with the thread, which runs on it */
+}
+
+bool thread_attach_own(void *unused) {
+    (void)unused;
+    struct thread *self = record_new();
+    if (self == NULL)
+        return false;
+    begin(self);
+    if (make_cache(self))
+        return true;
+    unset_alternate_stack(self);
+    pthread_setspecific(end_key, NULL);
+    leave_record(self);
+    return false;
 }
 
 static void handlers_left(struct thread *self) {
@@ -370,13 +407,8 @@ struct thread *thread_enter(void) {
      * it, what the collection did to its runs. */
     if (OS_THREAD_SANITIZER)
         (void)atomic_load(&world_number);
-    if (__builtin_expect(self->cache == NULL, 0) && !self->internal) {
-        self->cache = cache_make();
-        if (self->cache == NULL)
-            os_fatal("runtime: out of memory: cannot make a thread's cache");
-        bw__runs = self->cache->runs;
-        atomic_store_explicit(&self->quick, true, memory_order_relaxed);
-    }
+    if (__builtin_expect(self->cache == NULL, 0) && !self->internal && !make_cache(self))
+        os_fatal("runtime: out of memory: cannot make a thread's cache");
     return self;
 }
 
@@ -387,15 +419,11 @@ static void end_thread(struct thread *self) {
     atomic_store_explicit(&self->quick, false, memory_order_relaxed);
     if (cache)
         cache_unmake(cache);
-    if (self->stacks.alternate && !os_alternate_stack_unset(self->stacks.alternate))
-        self->stacks.alternate = NULL; /* it stays with the thread, which runs on it */
-    /* From here on a signal finds no record; one that came before is answered by leaving the list. */
+    unset_alternate_stack(self);
     self->ending = true;
     if (&gc_scheduler_hooks)
         gc_scheduler_hooks.thread_rests(self);
-    thread_current = NULL;
-    thread_safe_begin(self);
-    record_free(self);
+    leave_record(self);
 }
 
 /* The destructor of a key of ours. Destructors of other keys may allocate, and hold references, before and after it and
@@ -659,16 +687,20 @@ static void hook_fork_prepare(void) {
     forker = self;
 }
 
-static void hook_fork_parent(void) {
-    struct thread *self = forker;
-    if (self == NULL)
-        return;
+static void open_gates(void) {
     os_lock_release(&threads_lock);
     forking = false;
     atomic_store(&fork_gate, 0);
     os_wake(&fork_gate, INT32_MAX);
     gc_lock_release();
     cycle_open_loader_gate();
+}
+
+static void hook_fork_parent(void) {
+    struct thread *self = forker;
+    if (self == NULL)
+        return;
+    open_gates();
     thread_leave(self);
 }
 
@@ -692,9 +724,11 @@ static void hook_fork_child(void) {
     specials_forget_threads();
     os_own_threads_forget();
     background_forget_thread();
+    /* The scheduler makes threads, and waits until they have begun. */
+    open_gates();
     if (&gc_scheduler_hooks)
         gc_scheduler_hooks.forked();
-    hook_fork_parent();
+    thread_leave(self);
 }
 
 const os_thread_hooks os_thread_hooks_table = {

@@ -113,9 +113,7 @@ static void look_up(struct thread *self, struct request *request) {
 
 static void helper(void *argument) {
     (void)argument;
-    struct thread *self = thread_attach_internal();
-    if (self == NULL)
-        os_fatal("runtime: out of memory: cannot make a thread's record");
+    struct thread *self = thread_current;
     for (;;) {
         os_lock_acquire(&lock);
         struct request *request = next_request(self);
@@ -144,7 +142,7 @@ static void forked(struct thread *self) {
     helpers = free_helpers = 0;
     if (queue) {
         helpers = 1;
-        if (!thread_start_internal(self, helper, NULL, "burrow-lookup"))
+        if (!thread_start_internal(self, thread_attach_internal, helper, NULL, "burrow-lookup"))
             os_fatal("runtime: cannot make a thread to look up names");
     }
 }
@@ -187,7 +185,7 @@ static int hand_over(struct thread *self, struct request *request) {
     helpers += more;
     os_lock_release(&lock);
     os_wake(&news, 1);
-    if (!more || thread_start_internal(self, helper, NULL, "burrow-lookup"))
+    if (!more || thread_start_internal(self, thread_attach_internal, helper, NULL, "burrow-lookup"))
         return 0;
     int error = 0;
     os_lock_acquire(&lock);

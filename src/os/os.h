@@ -326,8 +326,9 @@ uintptr_t os_thread_pointer(void); /* where thread-local storage hangs from */
 pid_t os_thread_id(void);
 /* Is the thread that had this thread pointer and this id still there? True where the system cannot say. */
 bool os_thread_is_alive(uintptr_t thread_pointer, pid_t id);
-/* A thread of the library's own: all signals blocked. False if the system refuses. */
-bool os_start_thread(void (*body)(void *), void *argument, const char *name);
+/* A thread of the library's own: all signals blocked. `begin` (may be NULL) is what it does first, and the caller waits
+ * for that. False, and errno, if the system refuses the thread, or if `begin` returns false: it was refused its memory. */
+bool os_start_thread(bool (*begin)(void *), void (*body)(void *), void *argument, const char *name);
 extern __thread bool os_thread_is_own
     __attribute__((tls_model("initial-exec"))); /* the calling thread is one of those */
 size_t os_own_thread_count(void);               /* how many of those there are */

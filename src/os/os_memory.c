@@ -109,8 +109,10 @@ void os_want_huge_pages(void *at, size_t bytes) {
 }
 
 void *os_map(size_t bytes) {
-    if (os_fail_now())
+    if (os_fail_now()) {
+        errno = ENOMEM;
         return NULL;
+    }
     void *at = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     return at == MAP_FAILED ? NULL : at;
 }

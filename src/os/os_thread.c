@@ -144,30 +144,40 @@ size_t os_thread_count(void) {
     return (size_t)tasks.st_nlink - 2 - main_is_zombie();
 }
 
+enum { BEGUN = 1, REFUSED };
+
 struct start {
+    bool (*begin)(void *);
     void (*body)(void *);
     void *argument;
     const char *name;
-    _Atomic uint32_t copied;
+    _Atomic uint32_t came_to; /* the last that the new thread does with this, which is on the starter's stack */
 };
 
 static void *start_thread(void *argument) {
-    struct start *start = argument, copy;
-    copy.body = start->body;
-    copy.argument = start->argument;
+    struct start *start = argument;
+    void (*body)(void *) = start->body;
+    void *of_body = start->argument;
     pthread_setname_np(pthread_self(), start->name);
-    atomic_store(&start->copied, 1);
-    os_wake(&start->copied, 1);
     os_thread_is_own = true;
-    copy.body(copy.argument);
-    atomic_fetch_sub(&own_threads, 1);
+    bool goes_on = start->begin == NULL || start->begin(of_body);
+    if (!goes_on)
+        atomic_fetch_sub(&own_threads, 1);
+    atomic_store(&start->came_to, goes_on ? BEGUN : REFUSED);
+    os_wake(&start->came_to, 1);
+    if (goes_on) {
+        body(of_body);
+        atomic_fetch_sub(&own_threads, 1);
+    }
     return NULL;
 }
 
-bool os_start_thread(void (*body)(void *), void *argument, const char *name) {
-    if (os_fail_now())
+bool os_start_thread(bool (*begin)(void *), void (*body)(void *), void *argument, const char *name) {
+    if (os_fail_now()) {
+        errno = EAGAIN;
         return false;
-    struct start start = {body, argument, name, 0};
+    }
+    struct start start = {begin, body, argument, name, 0};
     sigset_t all, before;
     sigfillset(&all);
     pthread_sigmask(SIG_SETMASK, &all, &before);
@@ -185,7 +195,10 @@ bool os_start_thread(void (*body)(void *), void *argument, const char *name) {
         errno = error;
         return false;
     }
-    while (atomic_load(&start.copied) == 0)
-        os_wait(&start.copied, 0, -1);
-    return true;
+    while (atomic_load(&start.came_to) == 0)
+        os_wait(&start.came_to, 0, -1);
+    if (atomic_load(&start.came_to) == BEGUN)
+        return true;
+    errno = ENOMEM;
+    return false;
 }

@@ -21,11 +21,7 @@ static void quit(void) {
 
 static void wait_and_print(void *argument) {
     (void)argument;
-    struct thread *self = thread_attach_internal();
-    if (self == NULL) {
-        atomic_store(&process, 0);
-        return;
-    }
+    struct thread *self = thread_current;
     os_goroutine_now.number = -1; /* it is none */
     thread_leave(self);
     for (;;) {
@@ -47,6 +43,6 @@ void quit_watch(struct thread *self) {
     pid_t own = getpid(), before = atomic_load(&process);
     if (before == own || !os_quit_signal_install(quit) || !atomic_compare_exchange_strong(&process, &before, own))
         return;
-    if (!thread_start_internal(self, wait_and_print, NULL, "burrow-quit"))
+    if (!thread_start_internal(self, thread_attach_internal, wait_and_print, NULL, "burrow-quit"))
         atomic_store(&process, 0);
 }

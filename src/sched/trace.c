@@ -124,9 +124,9 @@ static void put_details(void *argument) {
 static void trace(void *argument) {
     (void)argument;
     static _Atomic uint32_t nobody;
-    struct thread *self = thread_attach_internal();
+    struct thread *self = thread_current;
     struct text text = {.bytes = os_map(1 << 16), .capacity = 1 << 16};
-    if (self == NULL || text.bytes == NULL)
+    if (text.bytes == NULL)
         return;
     os_goroutine_now.number = -1; /* it is none */
     for (;;) {
@@ -149,5 +149,5 @@ void trace_watch(struct thread *self) {
     pid_t own = getpid(), before = atomic_load(&process);
     if (knobs.sched_trace == 0 || before == own || !atomic_compare_exchange_strong(&process, &before, own))
         return;
-    thread_start_internal(self, trace, NULL, "burrow-trace");
+    thread_start_internal(self, thread_attach_internal, trace, NULL, "burrow-trace");
 }

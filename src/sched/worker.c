@@ -29,7 +29,8 @@
 #define OBSERVE_POLL_NS 200000 /* while descriptors are waited for and nobody polls */
 #define QUIET_NS 10000000      /* no token in use for so long: the observer goes to sleep */
 #define STUCK_NS 10000000
-#define TIMER_EVERY 8  /* turns: one that is due is fired though much is ready */
+#define TIMER_EVERY 8 /* turns: one that is due is fired though much is ready */
+#define REFUSED_NS 10000000
 #define SOON_NS 200000 /* until then the worker most likely looks itself, or says that it does not */
 
 struct worker *_Atomic workers[MOST_WORKERS];
@@ -38,11 +39,12 @@ _Atomic int worker_count;
 _Atomic bool sched_polls;
 _Atomic uint32_t sched_poll_waiters;
 
-static _Atomic int running;                 /* tokens in use */
-static _Atomic int idle_count;              /* on the list */
-static _Atomic int seeking;                 /* 0 or more: workers that look for work */
-static _Atomic int observing, polling;      /* 1: somebody does, or is about to */
-static _Atomic int makeable = MOST_WORKERS; /* workers, as far as is known */
+static _Atomic int running;            /* tokens in use */
+static _Atomic int idle_count;         /* on the list */
+static _Atomic int seeking;            /* 0 or more: workers that look for work */
+static _Atomic int observing, polling; /* 1: somebody does, or is about to */
+static _Atomic int promised;           /* workers that are made or being made */
+static _Atomic int64_t refused_until;  /* the system would not give one: none is asked for before that; 0: it did */
 
 static os_lock lock; /* of the idle list */
 static struct worker *idle_list;
@@ -160,36 +162,39 @@ void token_leave(struct worker *worker) {
     }
 }
 
+static bool worker_begin(void *argument);
 static void worker_body(void *argument);
 
-/* One more, which seeks or observes; false: there are as many as there may be. */
+static bool may_make(void) {
+    int64_t until = atomic_load(&refused_until);
+    return atomic_load(&promised) < MOST_WORKERS && (until == 0 || (int64_t)os_now_ns() >= until);
+}
+
+/* One more, which seeks or observes; false: there are as many as there may be for now. */
 static bool worker_start(struct thread *self, bool seeks) {
-    int index = atomic_load(&worker_count);
+    int others = atomic_load(&promised);
     do {
-        if (index >= atomic_load(&makeable))
+        if (!may_make())
             return false;
-    } while (!atomic_compare_exchange_weak(&worker_count, &index, index + 1));
+    } while (!atomic_compare_exchange_weak(&promised, &others, others + 1));
     struct worker *worker = os_map(sizeof *worker);
     if (worker) {
         worker->random = (uint32_t)os_random() | 1;
         worker->seeking = seeks;
         worker->observes = !seeks;
-        atomic_store(&workers[index], worker);
-        if (thread_start_internal(self, worker_body, worker, "burrow-worker")) {
-            if (index == 0) {
+        if (thread_start_internal(self, worker_begin, worker_body, worker, "burrow-worker")) {
+            if (others == 0) {
                 quit_watch(self);
                 trace_watch(self);
             }
             return true;
         }
-        atomic_store(&workers[index], NULL);
         os_unmap(worker, sizeof *worker);
     }
-    /* The system refuses: it must do with those that there are. */
-    int left = atomic_fetch_sub(&worker_count, 1) - 1;
-    if (left == 0)
+    /* The system refuses: those that there are must do for a while. */
+    atomic_store(&refused_until, (int64_t)os_now_ns() + REFUSED_NS);
+    if (atomic_fetch_sub(&promised, 1) == 1)
         os_fatal("runtime: cannot make a thread to run goroutines: %s", strerror(errno));
-    atomic_store(&makeable, left);
     return false;
 }
 
@@ -201,7 +206,7 @@ void wake_one(struct thread *self) {
         sched_stress();
         if (atomic_load(&seeking) != 0 || !can_run())
             return;
-        if (atomic_load(&idle_count) == 0 && atomic_load(&worker_count) >= atomic_load(&makeable))
+        if (atomic_load(&idle_count) == 0 && !may_make())
             return;
         if (!atomic_compare_exchange_strong(&seeking, &none, 1))
             return;
@@ -667,11 +672,14 @@ static void seek_end(struct thread *self, struct worker *worker) {
     observer_want(self);
 }
 
-static void worker_body(void *argument) {
-    struct worker *worker = argument;
+/* Nobody knows it before it has all it needs. */
+static bool worker_begin(void *argument) {
     os_fault_signals_unblock();
     os_goroutine_now.number = -1; /* it is none */
-    struct thread *self = thread_enter();
+    if (!thread_attach_own(NULL))
+        return false;
+    struct worker *worker = argument;
+    struct thread *self = thread_current;
     worker->errno_at = &errno;
     worker->thread = self;
     worker->idle.stack = self->stack;
@@ -681,6 +689,13 @@ static void worker_body(void *argument) {
     worker->current = &worker->idle;
     self->goroutine = &worker->idle;
     self->worker = worker;
+    atomic_store(&workers[atomic_fetch_add(&worker_count, 1)], worker);
+    return true;
+}
+
+static void worker_body(void *argument) {
+    struct worker *worker = argument;
+    struct thread *self = worker->thread;
     for (;;) {
         struct goroutine *next = find_work(self, worker);
         seek_end(self, worker);
@@ -735,6 +750,7 @@ void workers_forked(struct thread *self) {
     timers_forked(own ? &own->timers : NULL);
     atomic_store(&workers[0], own);
     atomic_store(&worker_count, own ? 1 : 0);
+    atomic_store(&promised, own ? 1 : 0);
     atomic_store(&running, own && !token_lost(own) ? 1 : 0);
     idle_list = NULL;
     atomic_store(&idle_count, 0);

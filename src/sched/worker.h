@@ -50,7 +50,7 @@ struct worker {
 };
 
 extern struct worker *_Atomic workers[MOST_WORKERS];
-extern _Atomic int worker_count; /* made or being made */
+extern _Atomic int worker_count; /* each is in `workers`, or is being put there */
 
 /* --- queue.c --- */
 void global_put(struct goroutine *first, struct goroutine **last, uint32_t count);

@@ -20,7 +20,8 @@ static void set_knob(const char *knob, long number) {
              knob, number);
 }
 
-static char workload[] = BURROW_TEST_PROGRAM_DIR "/workload", io_workload[] = BURROW_TEST_PROGRAM_DIR "/io_workload";
+static char workload[] = BURROW_TEST_PROGRAM_DIR "/workload", io_workload[] = BURROW_TEST_PROGRAM_DIR "/io_workload",
+            workers_workload[] = BURROW_TEST_PROGRAM_DIR "/workers_workload";
 static char *program;
 
 static void run_workload(void) {
@@ -43,8 +44,8 @@ static bool ended_clearly(void) {
     static const char start[] = "fatal error: ";
     const char *end = strchr(outcome.err, '\n');
     return outcome.status == 2 && strncmp(outcome.err, start, sizeof start - 1) == 0 && end && end[1] == 0 &&
-           (outcome.out[0] == 0 || strcmp(outcome.out, "right\n") == 0 || strcmp(outcome.out, "refused\n") == 0) &&
-           !strstr(outcome.err, "internal error") && !strstr(outcome.err, "missed") && !strstr(outcome.err, "verify:");
+           outcome.out[0] == 0 && !strstr(outcome.err, "internal error") && !strstr(outcome.err, "missed") &&
+           !strstr(outcome.err, "verify:");
 }
 
 static void check_run(void) {
@@ -81,19 +82,27 @@ static void test_without_failures(void **state) {
     assert_true(came_right());
 }
 
+// Who is refused a worker goes on with those that there are.
+static bool was_refused_cache(void) {
+    return strstr(outcome.err, "cannot make a thread's cache") != NULL;
+}
+
 static void fail_each(const char *knob, long requests) {
     long most = requests + requests / 4 + 20, runs = (long)effort(UNDER_SANITIZER ? 1000 : 400);
     long step = most > runs ? most / runs : 1;
-    size_t right = 0, ended = 0;
+    size_t right = 0, ended = 0, caches = 0;
     for (long n = 1; n <= most; n += n < 100 ? 1 : step) {
         set_knob(knob, n);
         run_workload();
         check_run();
         right += came_right();
         ended += was_told() || ended_clearly();
+        caches += was_refused_cache();
     }
     // Both happen, or nothing was made to fail.
     assert_true(right > 0 && ended > 0);
+    if (program == workers_workload && strcmp(knob, "failcall") == 0)
+        assert_int_equal(caches, 1); // main's; its place among the requests is always the same
 }
 
 static void test_each_request_fails(void **state) {
@@ -115,6 +124,9 @@ int main(int argc, char **argv) {
         cmocka_unit_test_prestate(test_without_failures, io_workload),
         cmocka_unit_test_prestate(test_each_request_fails, io_workload),
         cmocka_unit_test_prestate(test_all_requests_fail_from, io_workload),
+        cmocka_unit_test_prestate(test_without_failures, workers_workload),
+        cmocka_unit_test_prestate(test_each_request_fails, workers_workload),
+        cmocka_unit_test_prestate(test_all_requests_fail_from, workers_workload),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

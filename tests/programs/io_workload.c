@@ -30,7 +30,7 @@ static void refused(int line, int error) {
     case EPIPE:
     case ECONNRESET:
     case ECONNREFUSED:
-    case EBADF:
+    case EINVAL: // of a listener that was shut down
         if (refusals)
             return;
     }
@@ -112,10 +112,11 @@ static void dials(bw_chan(int) done) {
             // getaddrinfo has a number of its own for what is refused.
             const bw_error_lookup *lookup = bw_lookup_error_of(err);
             refused(__LINE__, lookup && !lookup->not_found ? ENOMEM : bw_errno_of(err));
+            shutdown(listener, SHUT_RDWR); // it is not closed before nobody accepts: its number may be another's then
         }
+        bw_recv(echoed);
         if (bw_close_fd(listener) != 0)
             wrong(__LINE__);
-        bw_recv(echoed);
     }
     bw_send(done, 1);
 }
