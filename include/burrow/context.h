@@ -89,6 +89,11 @@ BW_API bool bw_context_deadline(bw_context ctx, int64_t *when);
 BW_API bw_error bw_err_canceled(void);
 BW_API bw_error bw_err_deadline_exceeded(void);
 
+/* As bw_semaphore_acquire (burrow/sync.h), but until the context is done: then the context's error, and nothing was taken.
+ * nil: it has n of them. Panics: "semaphore: negative weight". */
+struct bw_semaphore;
+BW_API bw_error bw_semaphore_acquire_context(bw_context ctx, struct bw_semaphore *semaphore, int64_t n);
+
 /* True: f is not called, and will not be, because of this call. */
 BW_API bool bw_context_stop(bw_stop_func stop);
 

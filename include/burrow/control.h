@@ -38,8 +38,8 @@ BW_API void bw_free_os_memory(void);
  * to what has moved are changed: in typed objects, slices, strings, maps, channels; weak pointers, finalizers and
  * cleanups go with their object.
  *
- * Objects of up to 32 KiB move, if they are of a struct that is declared so (BW_MOVABLE, burrow/type.h) or the memory of
- * strings and of slices whose elements are no structs, or such structs. An object stays if a word refers to it that may
+ * Objects of up to 32 KiB move, if they are of a struct that is declared so (BW_MOVABLE, burrow/type.h), or the memory of
+ * strings, of maps, and of slices whose elements are no structs, or such structs. An object stays if a word refers to it that may
  * be something else than a reference: on a stack, in a register, in static data, in an untyped object, in a union; or if
  * bw_pin or bw_retain has it. So a pointer in a variable is never wrong afterwards. What the program itself makes of an
  * address is: a number in a table, a hash.

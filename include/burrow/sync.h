@@ -242,7 +242,8 @@ BW__END
 /* --- weighted semaphore --- */
 
 /* `size` of something, of which goroutines take some for a while: bw_semaphore s = {.size = 10}. Those who wait get it
- * in the order in which they came. (Go's golang.org/x/sync/semaphore.) */
+ * in the order in which they came. (Go's golang.org/x/sync/semaphore.) bw_semaphore_acquire_context (burrow/context.h)
+ * gives up when a context is done. */
 typedef struct bw_semaphore {
     int64_t size;
     int64_t bw__held;

@@ -18,6 +18,14 @@
  * there are enough of them for a pointer; a union, or an undescribed struct within the struct, is scanned
  * conservatively as well.
  *
+ * A struct is movable if BW_MOVABLE is among its fields: then bw_compact (burrow/control.h) may move its objects. It is no
+ * field, takes no room, and stands where the fields do, best at the end. Example:
+ *
+ *     BW_STRUCT(place, (double, x), (double, y), (struct place *, next), BW_MOVABLE);
+ *
+ * It says that the program makes nothing of the addresses of such objects that a collector cannot see: no numbers, no
+ * hashes. What contains a bw_cond or a bw_pool does not move.
+ *
  * bw_new(T) finds the description by the name written in T, in the same translation unit: `bw_new(node)` and
  * `bw_new(struct node)` both find it; through a typedef of another name the type is scanned conservatively, which is
  * always correct and only a little slower.

@@ -2,7 +2,7 @@
  * want little. */
 #include "sync.h"
 
-static void check(int64_t n) {
+void semaphore_check(int64_t n) {
     if (n < 0)
         os_panic("semaphore: negative weight");
 }
@@ -20,7 +20,7 @@ static bool try(bw_semaphore *semaphore, int64_t n) {
 }
 
 bool bw_semaphore_try_acquire(bw_semaphore *semaphore, int64_t n) {
-    check(n);
+    semaphore_check(n);
     struct thread *self = thread_enter();
     guard_acquire(&semaphore->bw__guard);
     bool acquired = try(semaphore, n);
@@ -30,7 +30,7 @@ bool bw_semaphore_try_acquire(bw_semaphore *semaphore, int64_t n) {
 }
 
 void bw_semaphore_acquire(bw_semaphore *semaphore, int64_t n) {
-    check(n);
+    semaphore_check(n);
     struct thread *self = thread_enter();
     guard_acquire(&semaphore->bw__guard);
     if (try(semaphore, n)) {
@@ -47,23 +47,74 @@ void bw_semaphore_acquire(bw_semaphore *semaphore, int64_t n) {
     thread_leave(self);
 }
 
-void bw_semaphore_release(bw_semaphore *semaphore, int64_t n) {
-    check(n);
-    struct thread *self = thread_enter();
-    struct bw__waiter *told = NULL, *waiter;
-    guard_acquire(&semaphore->bw__guard);
-    bool held = semaphore->bw__held >= n;
-    if (held) {
-        semaphore->bw__held -= n;
-        while ((waiter = semaphore->bw__waiters) != NULL && may_have(semaphore, waiter->wants)) {
+/* Lets those in that may have what they want, the first ones first. Those who wait in a select are told by a call, one at
+ * a time, since their records may be gone once the guard is released. The caller is not INSIDE. */
+static void let_in(bw_semaphore *semaphore) {
+    void (*tell)(void *);
+    do {
+        struct thread *self = thread_enter();
+        struct bw__waiter *told = NULL, *waiter;
+        void *channel = NULL;
+        tell = NULL;
+        guard_acquire(&semaphore->bw__guard);
+        while (tell == NULL && (waiter = semaphore->bw__waiters) != NULL && may_have(semaphore, waiter->wants)) {
             semaphore->bw__held += waiter->wants;
-            queue_append(&told, queue_take(&semaphore->bw__waiters));
+            queue_take(&semaphore->bw__waiters);
+            waiter->handed = true;
+            tell = waiter->tell;
+            channel = waiter->channel;
+            if (tell == NULL)
+                queue_append(&told, waiter);
         }
-    }
+        guard_release(&semaphore->bw__guard);
+        while ((waiter = queue_take(&told)) != NULL)
+            sched_ready(self, waiter->goroutine);
+        thread_leave(self);
+        if (tell)
+            tell(channel);
+    } while (tell);
+}
+
+void bw_semaphore_release(bw_semaphore *semaphore, int64_t n) {
+    semaphore_check(n);
+    struct thread *self = thread_enter();
+    guard_acquire(&semaphore->bw__guard);
+    bool held = semaphore->bw__held >= n, waited = held && semaphore->bw__waiters != NULL;
+    if (held)
+        semaphore->bw__held -= n;
     guard_release(&semaphore->bw__guard);
-    while ((waiter = queue_take(&told)) != NULL)
-        sched_ready(self, waiter->goroutine);
     thread_leave(self);
     if (!held)
         os_panic("semaphore: released more than held");
+    if (waited)
+        let_in(semaphore);
+}
+
+bool semaphore_queue(bw_semaphore *semaphore, struct bw__waiter *waiter) {
+    struct thread *self = thread_enter();
+    guard_acquire(&semaphore->bw__guard);
+    bool acquired = try(semaphore, waiter->wants);
+    if (!acquired)
+        queue_append(&semaphore->bw__waiters, waiter);
+    guard_release(&semaphore->bw__guard);
+    thread_leave(self);
+    return acquired;
+}
+
+bool semaphore_leave(bw_semaphore *semaphore, struct bw__waiter *waiter) {
+    struct thread *self = thread_enter();
+    struct bw__waiter *others = NULL, *other;
+    guard_acquire(&semaphore->bw__guard);
+    bool had = waiter->handed, first = semaphore->bw__waiters == waiter;
+    if (!had) {
+        while ((other = queue_take(&semaphore->bw__waiters)) != NULL)
+            if (other != waiter)
+                queue_append(&others, other);
+        semaphore->bw__waiters = others;
+    }
+    guard_release(&semaphore->bw__guard);
+    thread_leave(self);
+    if (first && !had)
+        let_in(semaphore); /* those behind it may want less */
+    return had;
 }

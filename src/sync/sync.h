@@ -17,10 +17,12 @@ struct bw__waiter {
     struct bw__waiter *next;
     struct bw__waiter *last; /* of the queue, in its first */
     struct goroutine *goroutine;
-    uint64_t since; /* when it began to wait; 0: not told */
-    int64_t wants;  /* of a semaphore */
-    bool parked;    /* in a cond's queue it is before it parks */
-    bool handed;    /* what it waits for is its own now */
+    uint64_t since;       /* when it began to wait; 0: not told */
+    int64_t wants;        /* of a semaphore */
+    bool parked;          /* in a cond's queue it is before it parks */
+    bool handed;          /* what it waits for is its own now */
+    void (*tell)(void *); /* of a semaphore: it waits in a select, and is told by this; NULL: it is parked */
+    void *channel;        /* what `tell` gets */
     /* Of a mutex (mutex.c): */
     const bw_mutex *mutex;    /* NULL: not in a queue */
     struct bw__waiter *other; /* the first waiter for another mutex; of the first */
@@ -74,5 +76,12 @@ static inline struct bw__waiter *queue_take(struct bw__waiter **queue) {
 struct thread *sleepers_wait(struct thread *self, bw__sleepers *sleepers, const char *why);
 /* Tells so many of those who wait, or will. INSIDE. */
 void sleepers_tell(struct thread *self, bw__sleepers *sleepers, uint32_t count);
+
+/* --- semaphore.c --- */
+void semaphore_check(int64_t n);
+/* Puts the waiter, which is told by `tell`, into the queue; true: it need not wait, and has what it wants. */
+bool semaphore_queue(bw_semaphore *semaphore, struct bw__waiter *waiter);
+/* It waits no longer; true: it has been given what it wants already. */
+bool semaphore_leave(bw_semaphore *semaphore, struct bw__waiter *waiter);
 
 #endif

@@ -864,6 +864,92 @@ static void test_threads(void **state) {
         CHECK(pthread_join(threads[i], NULL) == 0);
 }
 
+// --- semaphores: semaphore_test.go of golang.org/x/sync, what has to do with contexts ---
+
+static void acquire_in(bw_context ctx, bw_semaphore *s, int64_t n, bw_chan(bw_error) result) {
+    bw_send(result, bw_semaphore_acquire_context(ctx, s, n));
+}
+static bw_chan(bw_error) start_acquiring(bw_context ctx, bw_semaphore *s, int64_t n) {
+    bw_chan(bw_error) result = bw_make_chan(bw_error, 1);
+    bw_go(acquire_in, ctx, s, n, result);
+    return result;
+}
+static void wait_until_queued(bw_semaphore *s) {
+    double limit = seconds_now() + child_limit(60);
+    while (__atomic_load_n(&s->bw__waiters, __ATOMIC_SEQ_CST) == NULL) {
+        CHECK(seconds_now() < limit);
+        bw_yield();
+    }
+}
+static void test_semaphore(void **state) {
+    (void)state;
+    bw_semaphore *s = bw_new(bw_semaphore);
+    s->size = 2;
+    bw_cancel_func cancel;
+    bw_context ctx = bw_with_cancel(bw_background(), &cancel);
+    CHECK(bw_is_nil(bw_semaphore_acquire_context(ctx, s, 1)) && bw_is_nil(bw_semaphore_acquire_context(ctx, s, 1)));
+    CHECK(!bw_semaphore_try_acquire(s, 1));
+    // One waits; it is let in by a release.
+    bw_chan(bw_error) one = start_acquiring(ctx, s, 1);
+    wait_until_queued(s);
+    bw_semaphore_release(s, 1);
+    CHECK(bw_is_nil(bw_recv(one)) && !bw_semaphore_try_acquire(s, 1));
+    // TestWeightedAcquireCanceled, and TestAllocCancelDoesntStarve: who wants much gives up, who wants little behind it
+    // gets it at once.
+    bw_semaphore_release(s, 1);
+    bw_chan(bw_error) much = start_acquiring(ctx, s, 2);
+    wait_until_queued(s);
+    bw_chan(bw_error) little = start_acquiring(bw_background(), s, 1);
+    for (int i = 0; i < 20; i++)
+        bw_yield();
+    bw_cancel(cancel);
+    CHECK(bw_errors_is(bw_recv(much), bw_err_canceled()));
+    CHECK(bw_is_nil(bw_recv(little)));
+    CHECK(!bw_semaphore_try_acquire(s, 1));
+    // A context that is done gets nothing, though there is some.
+    bw_semaphore_release(s, 2);
+    CHECK(bw_errors_is(bw_semaphore_acquire_context(ctx, s, 1), bw_err_canceled()));
+    CHECK(bw_semaphore_try_acquire(s, 2));
+    bw_semaphore_release(s, 2);
+    // TestWeightedDoesntBlockIfTooBig: who wants more than there is waits for the context only, and nobody behind it.
+    bw_context soon = bw_with_timeout(bw_background(), 20 * BW_MILLISECOND, &cancel);
+    bw_chan(bw_error) all = start_acquiring(soon, s, 3);
+    for (int i = 0; i < 20; i++)
+        bw_yield();
+    CHECK(bw_is_nil(bw_semaphore_acquire_context(bw_background(), s, 2)));
+    bw_semaphore_release(s, 2);
+    CHECK(bw_errors_is(bw_recv(all), bw_err_deadline_exceeded()));
+    bw_cancel(cancel);
+    CHECK(s->bw__held == 0 && s->bw__waiters == NULL);
+}
+
+// Contexts that end while what they wait for is given: nothing of it is lost.
+static void holds_briefly(bw_semaphore *s, int number, bw_waitgroup *group) {
+    struct random random = {(uint64_t)number};
+    for (size_t i = 0; i < effort(200); i++) {
+        bw_cancel_func cancel;
+        bw_context ctx = bw_with_timeout(bw_background(), (int64_t)random_below(&random, 60) * 1000, &cancel);
+        int64_t n = 1 + (int64_t)random_below(&random, 3);
+        if (bw_is_nil(bw_semaphore_acquire_context(ctx, s, n))) {
+            bw_yield();
+            bw_semaphore_release(s, n);
+        }
+        bw_cancel(cancel);
+    }
+    bw_waitgroup_done(group);
+}
+static void test_semaphore_hammer(void **state) {
+    (void)state;
+    bw_semaphore *s = bw_new(bw_semaphore);
+    s->size = 4;
+    bw_waitgroup *group = bw_new(bw_waitgroup);
+    bw_waitgroup_add(group, 10);
+    for (int i = 0; i < 10; i++)
+        bw_go(holds_briefly, s, i, group);
+    bw_waitgroup_wait(group);
+    CHECK(s->bw__held == 0 && s->bw__waiters == NULL);
+}
+
 int main(int argc, char **argv) {
     static const struct child children[] = {{"calls nothing", child_calls_nothing}};
     child_main(argc, argv, children, COUNT_OF(children));
@@ -898,6 +984,8 @@ int main(int argc, char **argv) {
         cmocka_unit_test(test_after_func_race),
         cmocka_unit_test(test_no_function),
         cmocka_unit_test(test_threads),
+        cmocka_unit_test(test_semaphore),
+        cmocka_unit_test(test_semaphore_hammer),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
