@@ -173,10 +173,7 @@ static void run_locked(void *argument) {
     if (request->reason == CYCLE_COMPACT || by_itself)
         cycle.markers = knobs_processors();
     atomic_store(&world_short, cycle.markers == 1);
-    OS_SPILL_REGISTERS();
-    self->place = os_place_here();
-    thread_note_stack(self, 0);
-    world_stop(self);
+    world_stop(self); /* its place is where it became SAFE: nothing of the program's is below */
     collect(&cycle);
     if (request->reason == CYCLE_COMPACT || by_itself)
         request->refused = !compact(&cycle, by_itself) && !by_itself;
@@ -240,9 +237,6 @@ static void call_stopped(void *argument) {
     struct thread *self = call->self;
     os_lock_acquire(&gc_lock);
     thread_safe_end(self);
-    OS_SPILL_REGISTERS();
-    self->place = os_place_here();
-    thread_note_stack(self, 0);
     world_stop(self);
     call->body(call->argument);
     world_start(self);
