@@ -369,7 +369,7 @@ void compact_allow(void) {
 }
 
 /* What is free in the layouts that were compacted is offered anew; what is empty is freed. */
-static void settle(void) {
+static void settle(bool by_itself) {
     const struct layout *before = NULL;
     for (size_t i = 0; i < plan.unit_count; i++) {
         struct layout *layout = plan.units[i].layout;
@@ -382,8 +382,13 @@ static void settle(void) {
             if (span == NULL)
                 continue;
             span->forward = NULL;
-            if (layout->homes[j] == HOME_EMPTY || atomic_load(&span->owned))
+            if (layout->homes[j] == HOME_EMPTY)
                 continue;
+            if (atomic_load(&span->owned)) { /* nobody could do it later */
+                if (!by_itself)
+                    span_release_free_pages(span);
+                continue;
+            }
             atomic_store(&span->partial_tag, 0);
             span->next = NULL;
             if (atomic_load(&span->allocated) == 0)
@@ -444,7 +449,7 @@ bool compact_heap(const struct roots *roots, int markers, uint64_t stopped_at, b
         }
         if (knobs.verify)
             verify_after_moving(sum);
-        settle();
+        settle(by_itself);
         last.move_ns = os_now_ns() - then;
         last.count++;
         last.pause_ns = os_now_ns() - stopped_at;

@@ -222,7 +222,7 @@ uint64_t mark_helpers_ns(void); /* processor time of the helpers in the last mar
 void mark_make_helpers(int wanted);
 void mark_forget_helpers(void); /* after fork: there are none */
 size_t mark_memory(void);       /* bytes of mark stacks */
-void mark_release_memory(void); /* of those that are empty, to the system */
+void mark_release_memory(void); /* that of empty stacks to the system; nothing is being marked, under the gc lock */
 
 /* The end of an arena's chunk stays unused, so that what follows the chunk is one past the end of nothing in it. */
 #define ARENA_UNUSED_BYTES GRANULE_BYTES

@@ -892,16 +892,23 @@ void mark_from_more_roots(struct roots *roots, int markers) {
     rescan_overflowed();
 }
 
-void mark_release_memory(void) {
+static void release_segment(struct segment *segment) {
     uintptr_t page = os_page_bytes();
+    uintptr_t lo = ((uintptr_t)segment->items + page - 1) & ~(page - 1), hi = (uintptr_t)(segment + 1) & ~(page - 1);
+    if (lo < hi)
+        os_release((void *)lo, hi - lo);
+}
+
+void mark_release_memory(void) {
     os_lock_acquire(&shared.lock);
-    for (struct segment *segment = shared.empty; segment; segment = segment->next) {
-        uintptr_t lo = ((uintptr_t)segment->items + page - 1) & ~(page - 1);
-        uintptr_t hi = (uintptr_t)(segment + 1) & ~(page - 1);
-        if (lo < hi)
-            os_release((void *)lo, hi - lo);
-    }
+    for (struct segment *segment = shared.empty; segment; segment = segment->next)
+        release_segment(segment);
     os_lock_release(&shared.lock);
+    if (own.segment)
+        release_segment(own.segment);
+    for (int i = 0; i < atomic_load(&helper_count); i++)
+        if (helpers[i]->marker.segment)
+            release_segment(helpers[i]->marker.segment);
 }
 
 void mark_push_words(uintptr_t lo, uintptr_t hi) {

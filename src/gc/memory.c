@@ -213,11 +213,11 @@ void memory_give_back(struct thread *self) {
     heap_sweep_all();
     heap_free_empty();
     heap_pack_layouts();
+    mark_release_memory();
     gc_lock_release();
     pages_release(0);
     pages_release_tables();
     pages_release_records();
-    mark_release_memory();
     heap_release_within_spans();
     if (&gc_scheduler_hooks)
         gc_scheduler_hooks.give_back();

@@ -231,7 +231,7 @@ void pages_mark_dirty(uintptr_t base, size_t count);
 void pages_mark_clean(uintptr_t base, size_t count);
 void pages_set_span(struct span *span, struct span *value, uint32_t layout);
 size_t pages_release(size_t keep); /* gives free pages back to the system until `keep` bytes are held; bytes released */
-void pages_release_tables(void);   /* what the tables have of free pages, too */
+void pages_release_tables(void);   /* clean ones that are there; what the tables have of free pages */
 void pages_release_records(void);  /* and free span records */
 struct span *span_record_new(void); /* NULL */
 void span_record_free(struct span *span);
@@ -275,7 +275,9 @@ struct span_search { /* how far a thread has looked for spans of a layout at hom
 struct span *layout_take_several(struct layout *layout, uint16_t home, struct span_search *search);
 void layout_keep_empty(struct layout *layout, struct span *span);
 void layout_leave_hole(struct layout *layout, size_t index); /* under the lock: the span there ends */
-/* Gives back the memory of pages within spans that no object touches; bytes. The sweep must be complete. */
+/* Gives back the memory of pages within the span that no object touches; bytes. Nobody hands out its slots meanwhile. */
+size_t span_release_free_pages(const struct span *span);
+/* The same for all spans that nobody owns. The sweep must be complete. */
 size_t heap_release_within_spans(void);
 bool heap_free_empty(void);   /* every kept empty span goes back to the pages; false: there was none */
 void heap_pack_layouts(void); /* closes the holes in the span arrays; everything is swept */

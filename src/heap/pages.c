@@ -347,6 +347,9 @@ void pages_release_tables(void) {
     for (unsigned bin = 0; bin < BINS; bin++)
         for (const struct span *run = bins[bin]; run; run = run->next) {
             size_t first = first_page(run), end = first + run->pages;
+            /* Clean pages are zero, but may be there: the system gives a huge page where one small one was touched. */
+            if (!pages_dirty(run->base, run->pages))
+                release_zeroes((const void *)run->base, (const void *)(run->base + run->pages * PAGE_BYTES));
             release_zeroes(mark_byte(run->base), mark_byte(heap.base + end * PAGE_BYTES));
             release_zeroes(&heap.page_layout[first], &heap.page_layout[end]);
             release_zeroes(&heap.page_span[first + 1], &heap.page_span[end - 1]); /* its ends refer to it */

@@ -211,7 +211,7 @@ void heap_sweep_large(void) {
 
 /* --- pages within spans --- */
 
-static size_t release_free_pages(const struct span *span) {
+size_t span_release_free_pages(const struct span *span) {
     size_t stride = span->object_bytes >> GRANULE_SHIFT, page = os_page_bytes(), released = 0;
     const uint8_t *bytes = mark_byte(span->base);
     for (uint32_t slot = 0; slot < span->slots;) {
@@ -241,7 +241,7 @@ size_t heap_release_within_spans(void) {
             continue;
         /* Taken from the list, the spans are this thread's: nobody hands out their slots meanwhile. */
         while ((span = layout_take_partial(layout)) != NULL) {
-            released += release_free_pages(span);
+            released += span_release_free_pages(span);
             span->next = done;
             done = span;
         }
