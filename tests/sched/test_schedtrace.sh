@@ -40,7 +40,9 @@ line='^SCHED [0-9]+ms: gomaxprocs=2 idleprocs=[0-2] threads=[0-9]+ spinningthrea
 GOMAXPROCS=2 BURROWDEBUG=schedtrace=50 "$work/program" 2>"$work/err"
 lines=$(grep -cE "$line \\[[0-9]+ [0-9]+\\]\$" "$work/err") || fail "no line is as Go's"
 [ "$lines" -eq "$(wc -l <"$work/err")" ] || fail "a line is not as Go's"
-[ "$lines" -ge 4 ] && [ "$lines" -le 14 ] || fail "$lines lines in 600 ms"
+[ "$lines" -ge 4 ] || fail "$lines lines in 600 ms"
+# However late they are: each comes 50 ms after the one before, or later.
+sed -E 's/^SCHED ([0-9]+)ms.*/\1/' "$work/err" | awk 'NR > 1 && $1 - last < 49 { exit 1 } { last = $1 }' || fail "lines come too often"
 grep -q 'idleprocs=0 ' "$work/err" || fail "both processors were in use for half a second"
 GOMAXPROCS=2 BURROWDEBUG=schedtrace=100,scheddetail=1 "$work/program" 2>"$work/err"
 grep -qE "$line gcwaiting=false nmidlelocked=0 stopwait=0 sysmonwait=false\$" "$work/err" || fail "no line with details"
