@@ -57,7 +57,7 @@ attempt "soname" soname
 interposed='pthread_create|pthread_clockjoin_np|thrd_join|thrd_detach|pthread_detach|pthread_exit|pthread_tryjoin_np|pthread_timedjoin_np|pthread_join|thrd_create|sigaction|signal|longjmp|_longjmp|siglongjmp|__longjmp_chk|pthread_sigmask|sigprocmask|sigsuspend|sigwait|sigwaitinfo|sigtimedwait|ppoll|pselect|epoll_pwait'
 only_public_names() {
     local others
-    others=$(nm -D --defined-only "$library" | awk '{print $3}' | grep -vE '^bw_' | grep -vxE "$interposed")
+    others=$(nm -D --defined-only --extern-only "$library" | awk '{print $3}' | grep -vE '^bw_' | grep -vxE "$interposed")
     [ -z "$others" ] || { printf 'exported, but not public:\n%s\n' "$others" && false; }
 }
 attempt "no name is exported but the public ones" only_public_names
