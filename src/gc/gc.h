@@ -309,6 +309,9 @@ struct gc_scheduler_hooks {
     void (*leaks_end)(gc_visit *visit, void *context);
     void (*leaks_told)(struct thread *self); /* prints what is new; INSIDE, no lock held */
     void (*forked)(void);                    /* in the child: the thread that forked is alone; it holds no lock */
+    /* The child uses the library for the first time: until then it makes no thread, since mostly it becomes another program
+     * or ends, and another thread of the parent's may have held a lock that a new thread needs. INSIDE, no lock held. */
+    void (*child_enters)(struct thread *self);
     void (*processors_changed)(struct thread *self); /* knobs.processors */
     void (*give_back)(void);                         /* memory that is not in use, to the system; INSIDE */
     void (*blocking_begins)(struct thread *self);    /* bw_blocking; INSIDE */

@@ -382,6 +382,15 @@ static void become_inside(struct thread *self) {
     }
 }
 
+static _Atomic bool fresh_child; /* of a fork, and has not entered the library yet */
+
+static BW__COLD void enter_child(struct thread *self) {
+    atomic_store(&fresh_child, false);
+    atomic_store_explicit(&self->quick, self->cache != NULL, memory_order_relaxed);
+    if (&gc_scheduler_hooks)
+        gc_scheduler_hooks.child_enters(self);
+}
+
 struct thread *thread_enter(void) {
     struct thread *self = thread_current;
     if (__builtin_expect(handler_frame != 0, 0))
@@ -409,6 +418,8 @@ struct thread *thread_enter(void) {
         (void)atomic_load(&world_number);
     if (__builtin_expect(self->cache == NULL, 0) && !self->internal && !make_cache(self))
         os_fatal("runtime: out of memory: cannot make a thread's cache");
+    if (__builtin_expect(atomic_load_explicit(&fresh_child, memory_order_relaxed), 0) && !self->internal)
+        enter_child(self);
     return self;
 }
 
@@ -724,10 +735,11 @@ static void hook_fork_child(void) {
     specials_forget_threads();
     os_own_threads_forget();
     background_forget_thread();
-    /* The scheduler makes threads, and waits until they have begun. */
     open_gates();
     if (&gc_scheduler_hooks)
         gc_scheduler_hooks.forked();
+    atomic_store_explicit(&self->quick, false, memory_order_relaxed);
+    atomic_store(&fresh_child, true);
     thread_leave(self);
 }
 

@@ -468,6 +468,7 @@ const struct gc_scheduler_hooks gc_scheduler_hooks = {
     .leaks_end = leaks_end,
     .leaks_told = leaks_told,
     .forked = forked,
+    .child_enters = workers_of_child,
     .processors_changed = sched_processors_changed,
     .give_back = stacks_give_back,
     .thread_rests = deadlock_look_again,

@@ -762,8 +762,11 @@ void workers_forked(struct thread *self) {
     atomic_store(&observer.until, 0);
     if (poll_hooks_if_linked())
         poll_hooks_if_linked()->forked(self);
+}
+
+void workers_of_child(struct thread *self) {
     if (work_waits() || timers_earliest() != INT64_MAX)
         wake_one(self);
-    if (own)
+    if (self->worker)
         observer_want(self);
 }
