@@ -225,7 +225,7 @@ static void test_errors(void **state) {
         int number = bw_errno_of(err);
         CHECK(number == 0 || number == ENOMEM || number == EMFILE || number == EIO);
     } while (!bw_is_nil(err));
-    assert_in_range(calls, 5, 20);
+    assert_in_range(calls, 3, 20); // the thread that gives memory back may have had one of the failures
     read_picture();
     check_sums();
 }
