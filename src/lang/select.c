@@ -174,6 +174,19 @@ static inline int one_that_is_ready(struct thread *self, bw__select *select, uin
     return -1;
 }
 
+/* Functions of their own: the frame that waits is to hold nothing but what it needs. (clang kept `any_timer` for a loop here
+ * in a register of which it wrote the lowest byte: what was left of a channel's address was that of another.) */
+static __attribute__((noinline)) void begin_wait(struct thread *self, const struct work *work) {
+    for (size_t i = 0; i < work->order_count; i++)
+        if (work->order[i]->timer)
+            work->order[i]->timer->begin_wait(self, work->order[i]);
+}
+static __attribute__((noinline)) void end_wait(const struct work *work) {
+    for (size_t i = 0; i < work->order_count; i++)
+        if (work->order[i]->timer)
+            work->order[i]->timer->end_wait(work->order[i]);
+}
+
 static struct thread *wait(struct thread *self, struct work *work) {
     bw__select *select = work->select;
     struct selecting selecting = {0, NULL};
@@ -188,15 +201,13 @@ static struct thread *wait(struct thread *self, struct work *work) {
         if (chan)
             list_append(this->sends ? &chan->senders : &chan->receivers, &work->waiters[i]);
     }
-    for (size_t i = 0; work->any_timer && i < work->order_count; i++)
-        if (work->order[i]->timer)
-            work->order[i]->timer->begin_wait(self, work->order[i]);
+    if (work->any_timer)
+        begin_wait(self, work);
     sched_waits_on(goroutine, (const void *const *)work->order, work->order_count);
     self = sched_park(self, "select", unlock_all, work);
     lock_all(work);
-    for (size_t i = 0; work->any_timer && i < work->order_count; i++)
-        if (work->order[i]->timer)
-            work->order[i]->timer->end_wait(work->order[i]);
+    if (work->any_timer)
+        end_wait(work);
     for (int i = 0; i < select->count; i++)
         if (work->waiters[i].listed) {
             struct chan *chan = select->cases[i].chan;

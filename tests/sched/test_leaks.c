@@ -431,8 +431,7 @@ static void test_graphs(void **state) {
         wait_ended(GOROUTINES);
         made -= GOROUTINES;
     }
-    // One word that a frame of the library's left (with clang there is one, of select) keeps all that follows from it.
-    CHECK(all > rounds * 5 && missed * 2 <= all, "%zu of %zu", missed, all);
+    CHECK(all > rounds * 5 && missed * 4 <= all, "%zu of %zu", missed, all);
 }
 
 // --- the knob ---
