@@ -148,8 +148,8 @@ struct poll_hooks {
      * SAFE meanwhile. One thread at a time calls it. INSIDE. */
     struct goroutine *(*ready)(struct thread *self, int64_t wait);
     void (*wake)(void); /* who waits there comes back, now, or if it is about to wait, then; any thread */
-    void (*forked)(
-        struct thread *self); /* in the child, whose epoll is the parent's; the queues are in order again. INSIDE */
+    /* In the child, whose epoll is the parent's, when it first uses the library; the queues are in order again. INSIDE */
+    void (*forked)(struct thread *self);
 };
 extern const struct poll_hooks poll_hooks __attribute__((weak));
 /* NULL: it is not linked. clang 14 loads a member of the constant itself before the branch that decides whether to, and

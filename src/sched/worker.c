@@ -760,11 +760,11 @@ void workers_forked(struct thread *self) {
     atomic_store(&sched_sleeping, 0);
     atomic_store(&poller.until, 0);
     atomic_store(&observer.until, 0);
-    if (poll_hooks_if_linked())
-        poll_hooks_if_linked()->forked(self);
 }
 
 void workers_of_child(struct thread *self) {
+    if (poll_hooks_if_linked())
+        poll_hooks_if_linked()->forked(self); /* which makes goroutines ready, and lookup.c's thread */
     if (work_waits() || timers_earliest() != INT64_MAX)
         wake_one(self);
     if (self->worker)

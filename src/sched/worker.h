@@ -88,8 +88,8 @@ void token_leave(struct worker *worker);
 /* The worker's thread is going to wait, or its goroutine stays for long: others run meanwhile. */
 void worker_steps_aside(struct thread *self, struct worker *worker);
 void workers_forked(struct thread *self);
-void workers_of_child(
-    struct thread *self); /* starts those that are wanted; once the child of a fork uses the library */
+/* The child of a fork uses the library for the first time: what may make threads. */
+void workers_of_child(struct thread *self);
 bool deadlock_workers_sleep(
     void); /* no goroutine runs or is ready, no timer, no descriptor: as far as can be seen at once */
 
