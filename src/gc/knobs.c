@@ -49,6 +49,16 @@ static void complain(const char *variable, const char *text, size_t length, cons
 }
 
 enum knob_form { FLAG, COUNT, BYTES, COMPACT };
+static bool compact_mode(const char *text, size_t length, int64_t *value);
+static const struct {
+    const char *values, *wrong;
+    bool (*read)(const char *text, size_t length, int64_t *value);
+} forms[] = {
+    [FLAG] = {"0|1", "not a number", number},
+    [COUNT] = {"N", "not a number", number},
+    [BYTES] = {"SIZE", "not a size such as 64MiB", size},
+    [COMPACT] = {"off|auto|always|all", "not off, auto, always or all", compact_mode},
+};
 static const struct {
     const char *name;
     enum knob_form form;
@@ -111,12 +121,7 @@ static void set_debug(int knob, int64_t value) {
 static void print_help(void) {
     os_print(2, "BURROWDEBUG is a comma-separated list of name=value:\n");
     for (size_t i = 0; i < sizeof debug_knobs / sizeof *debug_knobs; i++)
-        os_print(2, "  %s=%s\t%s\n", debug_knobs[i].name,
-                 debug_knobs[i].form == FLAG    ? "0|1"
-                 : debug_knobs[i].form == COUNT ? "N"
-                 : debug_knobs[i].form == BYTES ? "SIZE"
-                                                : "off|auto|always|all",
-                 debug_knobs[i].help);
+        os_print(2, "  %s=%s\t%s\n", debug_knobs[i].name, forms[debug_knobs[i].form].values, debug_knobs[i].help);
 }
 
 static void read_debug(const char *text) {
@@ -133,13 +138,8 @@ static void read_debug(const char *text) {
         } else if (knob == count) {
             if (length > 0)
                 complain("BURROWDEBUG", text, length, "no such knob (BURROWDEBUG=help=1 lists them)");
-        } else if (debug_knobs[knob].form == BYTES     ? !size(value, value_length, &got)
-                   : debug_knobs[knob].form == COMPACT ? !compact_mode(value, value_length, &got)
-                                                       : !number(value, value_length, &got)) {
-            complain("BURROWDEBUG", text, length,
-                     debug_knobs[knob].form == BYTES     ? "not a size such as 64MiB"
-                     : debug_knobs[knob].form == COMPACT ? "not off, auto, always or all"
-                                                         : "not a number");
+        } else if (!forms[debug_knobs[knob].form].read(value, value_length, &got)) {
+            complain("BURROWDEBUG", text, length, forms[debug_knobs[knob].form].wrong);
         } else if (got < 0 || (debug_knobs[knob].form == FLAG && got > 1) ||
                    (debug_knobs[knob].form == COUNT && got > INT32_MAX) || (is_signal((int)knob) && got > SIGRTMAX)) {
             complain("BURROWDEBUG", text, length, "out of range");

@@ -893,10 +893,7 @@ void mark_from_more_roots(struct roots *roots, int markers) {
 }
 
 static void release_segment(struct segment *segment) {
-    uintptr_t page = os_page_bytes();
-    uintptr_t lo = ((uintptr_t)segment->items + page - 1) & ~(page - 1), hi = (uintptr_t)(segment + 1) & ~(page - 1);
-    if (lo < hi)
-        os_release((void *)lo, hi - lo);
+    os_release_within((uintptr_t)segment->items, (uintptr_t)(segment + 1));
 }
 
 void mark_release_memory(void) {

@@ -52,6 +52,12 @@ static void out_of_memory(void) {
     os_fatal("runtime: out of memory: cannot note a finalizer, cleanup, weak pointer or count");
 }
 
+static void put_into_bucket(struct special *special) {
+    size_t bucket = bucket_of(special->object);
+    special->next = buckets[bucket];
+    buckets[bucket] = special;
+}
+
 static void grow_buckets(void) {
     size_t old_count = bucket_count;
     struct special **old = buckets;
@@ -67,9 +73,7 @@ static void grow_buckets(void) {
     for (size_t i = 0; i < old_count; i++)
         for (struct special *special = old[i], *next; special; special = next) {
             next = special->next;
-            size_t bucket = bucket_of(special->object);
-            special->next = buckets[bucket];
-            buckets[bucket] = special;
+            put_into_bucket(special);
         }
     if (old_count)
         os_unmap(old, old_count * sizeof *old);
@@ -94,9 +98,7 @@ static struct special *special_new(uintptr_t object, enum special_kind kind) {
     memset(special, 0, sizeof *special);
     special->object = object;
     special->kind = kind;
-    size_t bucket = bucket_of(object);
-    special->next = buckets[bucket];
-    buckets[bucket] = special;
+    put_into_bucket(special);
     atomic_store_explicit(&special_count, special_total() + 1, memory_order_relaxed);
     return special;
 }
@@ -331,9 +333,7 @@ void specials_moved(uintptr_t (*forward)(uintptr_t)) {
         special->object = object;
         if (special->kind == SPECIAL_WEAK)
             __atomic_store_n((uintptr_t *)special->handle, special->object, __ATOMIC_RELAXED);
-        size_t bucket = bucket_of(special->object);
-        special->next = buckets[bucket];
-        buckets[bucket] = special;
+        put_into_bucket(special);
     }
 }
 
@@ -495,18 +495,23 @@ void *bw_pin(void *address) {
     return count_one("bw_pin", SPECIAL_PIN, address, true);
 }
 
+/* What count_one added once is taken away; false: nothing was added. `last`: nothing is left. */
+static bool uncount_one(uintptr_t object, enum special_kind kind, bool *last) {
+    os_lock_acquire(&specials_lock);
+    struct special **link = find(object, kind);
+    *last = link && --(*link)->count == 0;
+    if (*last)
+        special_free(link);
+    os_lock_release(&specials_lock);
+    return link != NULL;
+}
+
 void bw_unpin(void *address) {
     struct thread *self = thread_enter();
     struct span *span;
-    uintptr_t object = holder(self, "bw_unpin", address, &span);
-    os_lock_acquire(&specials_lock);
-    struct special **link = find(object, SPECIAL_PIN);
-    bool found = link != NULL;
-    if (found && --(*link)->count == 0)
-        special_free(link);
-    os_lock_release(&specials_lock);
+    bool last, pinned = uncount_one(holder(self, "bw_unpin", address, &span), SPECIAL_PIN, &last);
     thread_leave(self);
-    if (!found)
+    if (!pinned)
         os_panic("bw_unpin: %p is not pinned", address);
 }
 
@@ -518,12 +523,7 @@ void bw_release(void *address) {
     struct thread *self = thread_enter();
     struct span *span;
     uintptr_t object = memory_require(self, "bw_release", address, &span);
-    os_lock_acquire(&specials_lock);
-    struct special **link = find(object, SPECIAL_RETAIN);
-    bool last = link && --(*link)->count == 0;
-    if (last)
-        special_free(link);
-    os_lock_release(&specials_lock);
+    bool last, retained = uncount_one(object, SPECIAL_RETAIN, &last);
     if (last) {
         bool due = specials_of_freed(object);
         object_free(span, object);
@@ -531,6 +531,6 @@ void bw_release(void *address) {
             specials_start_threads(self);
     }
     thread_leave(self);
-    if (link == NULL)
+    if (!retained)
         os_panic("bw_release: %p is not retained", address);
 }

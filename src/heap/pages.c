@@ -334,12 +334,9 @@ size_t pages_release(size_t keep) {
     return released;
 }
 
-/* [from, to) of a table is zero: where that is a whole page of the system's, it need not be there. */
+/* [from, to) of a table is zero. */
 static void release_zeroes(const void *from, const void *to) {
-    uintptr_t page = os_page_bytes();
-    uintptr_t lo = ((uintptr_t)from + page - 1) & ~(page - 1), hi = (uintptr_t)to & ~(page - 1);
-    if (lo < hi)
-        os_release((void *)lo, hi - lo);
+    os_release_within((uintptr_t)from, (uintptr_t)to);
 }
 
 void pages_release_tables(void) {
@@ -347,14 +344,15 @@ void pages_release_tables(void) {
     for (unsigned bin = 0; bin < BINS; bin++)
         for (const struct span *run = bins[bin]; run; run = run->next) {
             size_t first = first_page(run), end = first + run->pages;
-            /* Clean pages are zero, but may be there: the system gives a huge page where one small one was touched. */
-            if (!pages_dirty(run->base, run->pages))
-                release_zeroes((const void *)run->base, (const void *)(run->base + run->pages * PAGE_BYTES));
-            release_zeroes(mark_byte(run->base), mark_byte(heap.base + end * PAGE_BYTES));
+            uintptr_t behind = run->base + run->pages * PAGE_BYTES;
+            release_zeroes(mark_byte(run->base), mark_byte(behind));
             release_zeroes(&heap.page_layout[first], &heap.page_layout[end]);
             release_zeroes(&heap.page_span[first + 1], &heap.page_span[end - 1]); /* its ends refer to it */
-            if (!pages_dirty(run->base, run->pages))
-                release_zeroes(&heap.page_dirty[first], &heap.page_dirty[end]);
+            if (pages_dirty(run->base, run->pages))
+                continue;
+            /* Clean pages are zero, but may be there: the system gives a huge page where one small one was touched. */
+            os_release_within(run->base, behind);
+            release_zeroes(&heap.page_dirty[first], &heap.page_dirty[end]);
         }
     os_lock_release(&pages_lock);
 }

@@ -212,7 +212,7 @@ void heap_sweep_large(void) {
 /* --- pages within spans --- */
 
 size_t span_release_free_pages(const struct span *span) {
-    size_t stride = span->object_bytes >> GRANULE_SHIFT, page = os_page_bytes(), released = 0;
+    size_t stride = span->object_bytes >> GRANULE_SHIFT, released = 0;
     const uint8_t *bytes = mark_byte(span->base);
     for (uint32_t slot = 0; slot < span->slots;) {
         if (mark_get(&bytes[slot * stride]) != MARK_NONE) {
@@ -222,10 +222,7 @@ size_t span_release_free_pages(const struct span *span) {
         uint32_t end = slot + 1;
         while (end < span->slots && mark_get(&bytes[end * stride]) == MARK_NONE)
             end++;
-        uintptr_t lo = (span->base + slot * span->object_bytes + page - 1) & ~(page - 1);
-        uintptr_t hi = (span->base + end * span->object_bytes) & ~(page - 1);
-        if (lo < hi && os_release((void *)lo, hi - lo))
-            released += hi - lo;
+        released += os_release_within(span->base + slot * span->object_bytes, span->base + end * span->object_bytes);
         slot = end;
     }
     return released;

@@ -90,11 +90,12 @@ void *os_reserve(size_t bytes, size_t align); /* address space that nothing may 
 bool os_commit(void *at, size_t bytes);       /* makes reserved pages readable and writable, zero */
 bool os_extend(void *at, size_t bytes);       /* reserves exactly there; false if anything is there */
 void os_unreserve(void *at, size_t bytes);
-bool os_release(void *at, size_t bytes);         /* gives the pages' memory back; they read as zero again */
-bool os_forbid(void *at, size_t bytes);          /* gives it back, and any access faults */
-bool os_allow(void *at, size_t bytes);           /* ends os_forbid */
-bool os_guard(void *at, size_t bytes);           /* any access faults; costs no mapping of its own where it can */
-void os_want_huge_pages(void *at, size_t bytes); /* a wish */
+bool os_release(void *at, size_t bytes);              /* gives the pages' memory back; they read as zero again */
+size_t os_release_within(uintptr_t lo, uintptr_t hi); /* the pages that are whole between the two; bytes given back */
+bool os_forbid(void *at, size_t bytes);               /* gives it back, and any access faults */
+bool os_allow(void *at, size_t bytes);                /* ends os_forbid */
+bool os_guard(void *at, size_t bytes);                /* any access faults; costs no mapping of its own where it can */
+void os_want_huge_pages(void *at, size_t bytes);      /* a wish */
 void os_want_small_pages(void *at, size_t bytes);
 void *os_map(size_t bytes); /* zeroed memory for the library's own use; NULL */
 void os_unmap(void *at, size_t bytes);

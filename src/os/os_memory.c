@@ -81,6 +81,13 @@ bool os_release(void *at, size_t bytes) {
     return !os_fail_now() && madvise(at, bytes, MADV_DONTNEED) == 0;
 }
 
+size_t os_release_within(uintptr_t lo, uintptr_t hi) {
+    uintptr_t page = os_page_bytes();
+    lo = (lo + page - 1) & ~(page - 1);
+    hi &= ~(page - 1);
+    return lo < hi && os_release((void *)lo, hi - lo) ? hi - lo : 0;
+}
+
 bool os_forbid(void *at, size_t bytes) {
     if (os_fail_now() || mprotect(at, bytes, PROT_NONE) != 0)
         return false;

@@ -202,45 +202,50 @@ static struct goroutine *hand_over(struct place *place, struct bw__waiter **firs
     return waiter->goroutine;
 }
 
-static struct goroutine *wake(struct place *place, struct bw__waiter *waiter) {
+/* Who is to run because the mutex is unlocked, or, if the caller still has it, is to be handed over; NULL: nobody. A starving
+ * waiter is handed it: if it is free, unless another takes it, who will do the same. */
+static struct goroutine *told(struct place *place, bw_mutex *mutex, bool has_it) {
+    struct bw__waiter **first = find(place, mutex), *waiter = *first;
+    if (waiter == NULL || waiter->woken)
+        return NULL;
+    if (waiter->starving)
+        return has_it || take(mutex) ? hand_over(place, first) : NULL;
+    if (has_it)
+        return NULL;
     waiter->woken = true;
     atomic_fetch_sub(&place->needs, 1);
     return waiter->goroutine;
 }
 
-/* It has been unlocked, and is perhaps gone. */
-void bw__mutex_unlocked(bw_mutex *mutex) {
+static struct goroutine *tell(struct thread *self, bw_mutex *mutex, bool has_it) {
     struct place *place = &places[bw__mutex_place(mutex)];
-    /* Changed by nothing, so that who queues after this sees it unlocked: the barrier of all may have been before it was. */
-    if (atomic_fetch_add(&place->needs, 0) == 0)
-        return;
-    struct thread *self = thread_enter();
-    struct goroutine *ready = NULL;
     os_lock_acquire(&place->lock);
-    struct bw__waiter **first = find(place, mutex);
-    if (*first && !(*first)->woken)
-        ready = !(*first)->starving ? wake(place, *first) : take(mutex) ? hand_over(place, first) : NULL;
+    struct goroutine *ready = told(place, mutex, has_it);
     os_lock_release(&place->lock);
     if (ready)
         sched_ready(self, ready);
+    return ready;
+}
+
+/* It has been unlocked, and is perhaps gone. */
+void bw__mutex_unlocked(bw_mutex *mutex) {
+    /* Changed by nothing, so that who queues after this sees it unlocked: the barrier of all may have been before it was. */
+    if (atomic_fetch_add(&places[bw__mutex_place(mutex)].needs, 0) == 0)
+        return;
+    struct thread *self = thread_enter();
+    tell(self, mutex, false);
     thread_leave(self);
 }
 
 /* Somebody waits at this place: if it is for this mutex, and starving, it gets it. */
-static bool hands_over(bw_mutex *mutex, struct place *place) {
+static bool hands_over(bw_mutex *mutex) {
     struct thread *self = thread_enter();
-    os_lock_acquire(&place->lock);
-    struct bw__waiter **first = find(place, mutex);
-    struct goroutine *ready = *first && !(*first)->woken && (*first)->starving ? hand_over(place, first) : NULL;
-    os_lock_release(&place->lock);
-    if (ready) {
-        sched_ready(self, ready);
-        /* The others wait for the new owner, which had better run now. */
-        if (self->worker)
-            self = sched_let_others(self);
-    }
+    bool handed = tell(self, mutex, true) != NULL;
+    /* The others wait for the new owner, which had better run now. */
+    if (handed && self->worker)
+        self = sched_let_others(self);
     thread_leave(self);
-    return ready != NULL;
+    return handed;
 }
 
 void bw__mutex_unlock_slow(bw_mutex *mutex) {
@@ -249,7 +254,7 @@ void bw__mutex_unlock_slow(bw_mutex *mutex) {
     if (!is_locked(mutex))
         os_fatal("sync: unlock of unlocked mutex");
     bool needed = atomic_load(&place->needs) > 0;
-    if (needed && hands_over(mutex, place))
+    if (needed && hands_over(mutex))
         return;
     __atomic_exchange_n(&mutex->bw__locked, 0, __ATOMIC_SEQ_CST);
     if (atomic_load(&place->needs) > 0)

@@ -47,9 +47,10 @@ void bw_semaphore_acquire(bw_semaphore *semaphore, int64_t n) {
     thread_leave(self);
 }
 
-/* Lets those in that may have what they want, the first ones first. Those who wait in a select are told by a call, one at
- * a time, since their records may be gone once the guard is released. The caller is not INSIDE. */
-static void let_in(bw_semaphore *semaphore) {
+/* Gives n back, and lets those in that may have what they want, the first ones first; false: so many were not held. Those who
+ * wait in a select are told by a call, one at a time, since their records may be gone once the guard is released. The
+ * caller is not INSIDE. */
+static bool give_back(bw_semaphore *semaphore, int64_t n) {
     void (*tell)(void *);
     do {
         struct thread *self = thread_enter();
@@ -57,7 +58,11 @@ static void let_in(bw_semaphore *semaphore) {
         void *channel = NULL;
         tell = NULL;
         guard_acquire(&semaphore->bw__guard);
-        while (tell == NULL && (waiter = semaphore->bw__waiters) != NULL && may_have(semaphore, waiter->wants)) {
+        bool held = semaphore->bw__held >= n;
+        semaphore->bw__held -= held ? n : 0;
+        n = 0;
+        while (held && tell == NULL && (waiter = semaphore->bw__waiters) != NULL &&
+               may_have(semaphore, waiter->wants)) {
             semaphore->bw__held += waiter->wants;
             queue_take(&semaphore->bw__waiters);
             waiter->handed = true;
@@ -70,24 +75,18 @@ static void let_in(bw_semaphore *semaphore) {
         while ((waiter = queue_take(&told)) != NULL)
             sched_ready(self, waiter->goroutine);
         thread_leave(self);
+        if (!held)
+            return false;
         if (tell)
             tell(channel);
     } while (tell);
+    return true;
 }
 
 void bw_semaphore_release(bw_semaphore *semaphore, int64_t n) {
     semaphore_check(n);
-    struct thread *self = thread_enter();
-    guard_acquire(&semaphore->bw__guard);
-    bool held = semaphore->bw__held >= n, waited = held && semaphore->bw__waiters != NULL;
-    if (held)
-        semaphore->bw__held -= n;
-    guard_release(&semaphore->bw__guard);
-    thread_leave(self);
-    if (!held)
+    if (!give_back(semaphore, n))
         os_panic("semaphore: released more than held");
-    if (waited)
-        let_in(semaphore);
 }
 
 bool semaphore_queue(bw_semaphore *semaphore, struct bw__waiter *waiter) {
@@ -115,6 +114,6 @@ bool semaphore_leave(bw_semaphore *semaphore, struct bw__waiter *waiter) {
     guard_release(&semaphore->bw__guard);
     thread_leave(self);
     if (first && !had)
-        let_in(semaphore); /* those behind it may want less */
+        give_back(semaphore, 0); /* those behind it may want less */
     return had;
 }
