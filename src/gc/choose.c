@@ -42,15 +42,20 @@ bool compact_is_due(void) {
     return in_objects < in_spans / 2 && in_spans - in_objects > LEAST_WASTE;
 }
 
-/* How much is to be moved for each byte that becomes free. */
-static uintptr_t price(const void *of) {
-    const struct unit *unit = of;
+#define PRICE_MOST (3 * 4096) /* a quarter of it is free */
+
+/* How much is to be moved, and how much of that for each byte that becomes free. */
+static void estimate(struct unit *unit) {
     size_t in_spans = 0, in_objects = 0;
     for (size_t i = 0; i < unit->span_count; i++)
         add_waste(unit->spans[i], &in_spans, &in_objects);
-    return in_objects * 4096 / (in_spans - in_objects + 1);
+    unit->bytes = in_objects;
+    unit->price = in_objects * 4096 / (in_spans - in_objects + 1);
 }
-#define PRICE_MOST (3 * 4096) /* a quarter of it is free */
+
+static uintptr_t price(const void *unit) {
+    return ((const struct unit *)unit)->price;
+}
 
 void compact_choose(struct unit **units, size_t count, size_t spans, int64_t pause) {
     size_t bytes = SIZE_MAX;
@@ -58,14 +63,13 @@ void compact_choose(struct unit **units, size_t count, size_t spans, int64_t pau
         double left = (double)pause - ns_per_span * (double)spans;
         bytes = ns_per_byte == 0 ? FIRST_BYTES : left > 0 ? (size_t)(left / ns_per_byte) : 0;
     }
+    for (size_t i = 0; i < count; i++)
+        estimate(units[i]);
     heap_put_in_order((void **)units, count, price);
     for (size_t i = 0; i < count; i++) {
-        size_t in_spans = 0, in_objects = 0;
-        for (size_t j = 0; j < units[i]->span_count; j++)
-            add_waste(units[i]->spans[j], &in_spans, &in_objects);
-        units[i]->chosen = price(units[i]) <= PRICE_MOST && in_objects <= bytes;
+        units[i]->chosen = units[i]->price <= PRICE_MOST && units[i]->bytes <= bytes;
         if (units[i]->chosen)
-            bytes -= in_objects;
+            bytes -= units[i]->bytes;
     }
 }
 

@@ -26,16 +26,20 @@ static struct {
     } tables, segments;
     struct unit *units, **sorted_units;
     size_t unit_count;
-    _Atomic size_t next;
-    struct span **all; /* that references are in */
+    _Atomic size_t next; /* unit to work on */
+    struct span **all;   /* that references are in */
     size_t all_count;
 } plan;
 
 static bw_compaction last; /* under the gc lock */
 
+static size_t rounded(size_t bytes) {
+    return (bytes + 15) & ~(size_t)15;
+}
+
 static void *take(struct memory *memory, size_t bytes) {
     void *taken = memory->at + memory->used;
-    memory->used += (bytes + 15) & ~(size_t)15;
+    memory->used += rounded(bytes);
     OS_ASSERT(memory->used <= memory->bytes);
     return taken;
 }
@@ -75,10 +79,6 @@ static size_t units_of(const struct layout *layout, bool choose) {
     size_t units = objects * layout->slot_bytes / (choose ? CHOICE_BYTES : UNIT_BYTES);
     size_t most = choose ? CHOICES_MOST : UNITS_MOST;
     return units == 0 ? 1 : units > most ? most : units;
-}
-
-static size_t rounded(size_t bytes) {
-    return (bytes + 15) & ~(size_t)15;
 }
 
 /* The tables, but for the segments. False: no memory. */
@@ -124,9 +124,8 @@ static bool make_units(bool choose) {
                 (struct unit){.layout = layout, .spans = sorted + from, .span_count = share};
             from += share;
         }
-        for (size_t j = 0; j < there; j++) {
+        for (size_t j = 0; j < there; j++)
             sorted[j]->forward = take(&plan.tables, sizeof(struct forward) + words_of(layout) * sizeof(struct block));
-        }
         sorted += there;
     }
     return true;
@@ -146,14 +145,15 @@ static void choose_units(int64_t pause) {
     plan.unit_count = kept;
 }
 
-static struct unit *next_unit(void) {
-    size_t index = atomic_fetch_add(&plan.next, 1);
-    return index < plan.unit_count ? &plan.units[index] : NULL;
+static void work_on_units(void *work) {
+    size_t index;
+    while ((index = atomic_fetch_add(&plan.next, 1)) < plan.unit_count)
+        (*(void (**)(struct unit *))work)(&plan.units[index]);
 }
 
-static void each_unit(void (*work)(void *), int markers) {
+static void each_unit(void (*work)(struct unit *), int markers) {
     atomic_store(&plan.next, 0);
-    mark_in_parallel(work, NULL, markers);
+    mark_in_parallel(work_on_units, &work, markers);
 }
 
 /* --- plan --- */
@@ -185,20 +185,13 @@ static void number(struct unit *unit) {
     unit->moved = next; /* for now: all that can */
 }
 
-static void number_units(void *unused) {
-    (void)unused;
-    for (struct unit *unit; (unit = next_unit()) != NULL;)
-        number(unit);
-}
-
 static void find_segments(struct unit *unit) {
     uint32_t next = 0, all = (uint32_t)unit->moved;
     size_t stride = unit->layout->slot_bytes >> GRANULE_SHIFT;
-    struct segment *segment = NULL;
     for (size_t i = 0; i < unit->span_count && next < all; i++) {
         struct span *span = unit->spans[i];
         const uint8_t *byte = mark_byte(span->base);
-        segment = NULL;
+        struct segment *segment = NULL;
         for (uint32_t slot = 0; slot < span->slots && next < all; slot++, byte += stride) {
             if (*byte & MARK_PINNED) {
                 segment = NULL;
@@ -230,15 +223,9 @@ static void find_segments(struct unit *unit) {
     }
 }
 
-static void find_all_segments(void *unused) {
-    (void)unused;
-    for (struct unit *unit; (unit = next_unit()) != NULL;)
-        find_segments(unit);
-}
-
 static bool make_segments(int markers) {
     size_t room = 0;
-    each_unit(number_units, markers);
+    each_unit(number, markers);
     for (size_t i = 0; i < plan.unit_count; i++)
         room += plan.units[i].segment_room;
     if (!have(&plan.segments, room * sizeof(struct segment)))
@@ -248,7 +235,7 @@ static bool make_segments(int markers) {
         plan.units[i].segments = segments;
         segments += plan.units[i].segment_room;
     }
-    each_unit(find_all_segments, markers);
+    each_unit(find_segments, markers);
     return true;
 }
 
@@ -265,6 +252,20 @@ static inline void copy(uintptr_t to, uintptr_t from, size_t bytes) {
 static void poison(uintptr_t at, size_t bytes) {
     for (volatile char *byte = (volatile char *)at; byte < (volatile char *)(at + bytes); byte++)
         *byte = (char)0xdb;
+}
+
+/* How many objects are there. */
+static uint32_t unpin(const struct span *span) {
+    size_t stride = span->object_bytes >> GRANULE_SHIFT;
+    uint8_t *byte = mark_byte(span->base);
+    uint32_t there = 0;
+    for (uint32_t slot = 0; slot < span->slots; slot++, byte += stride) {
+        uint8_t now = *byte;
+        there += now != MARK_NONE;
+        if (now & MARK_PINNED)
+            mark_set(byte, now & (uint8_t)~MARK_PINNED);
+    }
+    return there;
 }
 
 static void move_unit(struct unit *unit) {
@@ -299,36 +300,16 @@ static void move_unit(struct unit *unit) {
             atomic_store(&span->needs_zero, true);
     }
     unit->moved = moved;
-    for (size_t i = 0; i < unit->span_count; i++) {
-        struct span *span = unit->spans[i];
-        uint8_t *byte = mark_byte(span->base);
-        uint32_t there = 0;
-        for (uint32_t slot = 0; slot < span->slots; slot++, byte += stride) {
-            uint8_t now = *byte;
-            there += now != MARK_NONE;
-            if (now & MARK_PINNED)
-                mark_set(byte, now & (uint8_t)~MARK_PINNED);
-        }
-        atomic_store(&span->allocated, there);
-    }
-}
-
-static void move_units(void *unused) {
-    (void)unused;
-    for (struct unit *unit; (unit = next_unit()) != NULL;)
-        move_unit(unit);
+    for (size_t i = 0; i < unit->span_count; i++)
+        atomic_store(&unit->spans[i]->allocated, unpin(unit->spans[i]));
 }
 
 /* Nothing was changed but the pins. */
 static void take_back(void) {
     for (size_t i = 0; i < plan.unit_count; i++)
         for (size_t j = 0; j < plan.units[i].span_count; j++) {
-            struct span *span = plan.units[i].spans[j];
-            size_t stride = span->object_bytes >> GRANULE_SHIFT;
-            uint8_t *byte = mark_byte(span->base);
-            for (uint32_t slot = 0; slot < span->slots; slot++, byte += stride)
-                mark_set(byte, *byte & (uint8_t)~MARK_PINNED);
-            span->forward = NULL;
+            unpin(plan.units[i].spans[j]);
+            plan.units[i].spans[j]->forward = NULL;
         }
 }
 
@@ -442,7 +423,7 @@ bool compact_heap(const struct roots *roots, int markers, uint64_t stopped_at, b
         specials_moved(compact_forward);
         then = os_now_ns();
         last.update_ns = then - began;
-        each_unit(move_units, markers);
+        each_unit(move_unit, markers);
         for (size_t i = 0; i < plan.unit_count; i++) {
             last.moved_objects += plan.units[i].moved;
             last.moved_bytes += plan.units[i].moved * plan.units[i].layout->slot_bytes;

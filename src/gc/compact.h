@@ -19,7 +19,8 @@ struct unit {
     size_t segment_room;
     struct segment *segments;
     size_t segment_count;
-    uint64_t moved; /* objects */
+    uint64_t moved;      /* objects */
+    size_t bytes, price; /* choose.c */
     bool chosen;
 };
 
@@ -43,6 +44,11 @@ bool compact_took_news(void); /* has anything moved since this was last asked? *
 /* Pages that may not be touched (poison=1) can be used again; before a collection, under the gc lock. */
 void compact_allow(void);
 
+/* Is the address in a slot of a span of which something moves? Which slot. */
+static inline bool compact_slot(const struct span *span, uintptr_t address, size_t *slot) {
+    return span != NULL && span->state == SPAN_SMALL && span->forward != NULL &&
+           (*slot = slot_index(span, address)) < span->slots;
+}
 /* --- forward.c --- */
 /* Where the object goes that an address is in, or is one of no object that moves: the address then. */
 uintptr_t compact_forward(uintptr_t address);

@@ -150,7 +150,7 @@ struct request {
     struct thread *self;
     enum cycle_reason reason;
     uint32_t before;
-    bool refused; /* there was no memory to compact with */
+    bool refused; /* it was to compact, and there was no memory for that */
 };
 
 /* With the loader's lock held, so that nobody is within dlopen; SAFE. */
@@ -170,13 +170,14 @@ static void run_locked(void *argument) {
     cycle.leaks = &gc_scheduler_hooks && (knobs.leaks || request->reason == CYCLE_LEAKS);
     bool forced = request->reason == CYCLE_FORCED || request->reason == CYCLE_LEAKS || request->reason == CYCLE_COMPACT;
     bool by_itself = request->reason != CYCLE_COMPACT && compact_is_due();
-    if (request->reason == CYCLE_COMPACT || by_itself)
+    bool compacts = request->reason == CYCLE_COMPACT || by_itself;
+    if (compacts)
         cycle.markers = knobs_processors();
     atomic_store(&world_short, cycle.markers == 1);
     world_stop(self); /* its place is where it became SAFE: nothing of the program's is below */
     collect(&cycle);
-    if (request->reason == CYCLE_COMPACT || by_itself)
-        request->refused = !compact(&cycle, by_itself) && !by_itself;
+    if (compacts)
+        request->refused = !compact(&cycle, by_itself);
     world_start(self);
     threads_reap();
     if (forced)

@@ -25,11 +25,9 @@ static struct {
 static void pin(uintptr_t address, enum pin_reason reason) {
     if (address - heap.base >= atomic_load_explicit(&heap.used, memory_order_relaxed))
         return;
-    struct span *span = span_of_offset(address - heap.base);
-    if (span == NULL || span->state != SPAN_SMALL || span->forward == NULL) /* nothing in it moves */
-        return;
-    size_t slot = slot_index(span, address);
-    if (slot >= span->slots)
+    size_t slot;
+    const struct span *span = span_of_offset(address - heap.base);
+    if (!compact_slot(span, address, &slot))
         return;
     uint8_t *byte = mark_byte(span->base + slot * span->object_bytes), was = mark_get(byte);
     if (was == MARK_NONE || was & MARK_PINNED || __atomic_fetch_or(byte, MARK_PINNED, __ATOMIC_RELAXED) & MARK_PINNED)
@@ -56,9 +54,7 @@ static void pin_fields(const struct layout *layout, uintptr_t object, size_t byt
         pin_words(object, object + bytes, PIN_HEAP);
         return;
     }
-    size_t element = layout->element_words, count = bytes / sizeof(void *);
-    if (layout->scan != SCAN_REPEAT && count > element)
-        count = element;
+    size_t element = layout->element_words, count = layout_mapped_words(layout, bytes);
     for (size_t i = 0, phase = 0; i < count; i++) {
         uint64_t map = layout->pointer_map[phase / 64];
         if (layout->ambiguous_map)

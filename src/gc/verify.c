@@ -98,20 +98,26 @@ static void reach_words(uintptr_t lo, uintptr_t hi, uint32_t parent, bool one_pa
     }
 }
 
+/* Which words of an object are searched. */
+static size_t words_of(const struct layout *layout, size_t bytes) {
+    size_t words = bytes / sizeof(void *);
+    bool all = layout->scan == SCAN_WORDS || layout->scan == SCAN_REPEAT || words < layout->element_words;
+    return all ? words : layout->element_words;
+}
+static bool is_searched(const struct layout *layout, size_t word) {
+    size_t in_element = layout->scan == SCAN_WORDS ? 0 : word % layout->element_words;
+    return layout->scan == SCAN_WORDS || layout->pointer_map[in_element / 64] >> (in_element % 64) & 1;
+}
+
 static void reach_fields(uintptr_t object, const struct span *span, uint32_t parent) {
     const struct layout *layout = span->layout;
     if (layout->scan == SCAN_NONE || span->state == SPAN_QUARANTINE)
         return;
-    if (layout->scan == SCAN_WORDS) {
-        reach_words(object, object + span->object_bytes, parent, false);
-        return;
-    }
-    size_t words = span->object_bytes / sizeof(void *), element = layout->element_words;
-    if (layout->scan != SCAN_REPEAT && words > element)
-        words = element;
-    for (size_t i = 0; i < words; i++)
-        if (layout->pointer_map[i % element / 64] >> (i % element % 64) & 1)
-            reach(((const uintptr_t *)object)[i], parent);
+    for (size_t i = 0, words = words_of(layout, span->object_bytes); i < words; i++)
+        if (is_searched(layout, i)) {
+            v.word = (const uintptr_t *)object + i;
+            reach(*v.word, parent);
+        }
 }
 
 static void visit_root(void *context, uintptr_t lo, uintptr_t hi) {
@@ -184,15 +190,11 @@ static uintptr_t itself(uintptr_t address) {
     return address;
 }
 
-static uint64_t sum_of_object(const struct layout *layout, uintptr_t object, uintptr_t end,
-                              uintptr_t (*forward)(uintptr_t)) {
+static uint64_t sum_of_object(const struct span *span, uintptr_t object, uintptr_t (*forward)(uintptr_t)) {
     uint64_t sum = 0;
-    size_t element = layout->element_words, i = 0;
-    if (layout->scan != SCAN_REPEAT && layout->scan != SCAN_WORDS && end > object + element * sizeof(void *))
-        end = object + element * sizeof(void *);
-    for (const uintptr_t *word = (const uintptr_t *)object; word < (const uintptr_t *)end; word++, i++)
-        if (layout->scan == SCAN_WORDS || layout->pointer_map[i % element / 64] >> (i % element % 64) & 1)
-            sum += mixed(forward(*word));
+    for (size_t i = 0, words = words_of(span->layout, span->object_bytes); i < words; i++)
+        if (is_searched(span->layout, i))
+            sum += mixed(forward(((const uintptr_t *)object)[i]));
     return sum;
 }
 
@@ -205,7 +207,7 @@ static uint64_t sum_of_heap(uintptr_t (*forward)(uintptr_t)) {
             for (uint32_t slot = 0; span && span->state != SPAN_QUARANTINE && slot < span->slots; slot++) {
                 uintptr_t object = span->base + slot * span->object_bytes;
                 if (mark_get(mark_byte(object)) != MARK_NONE)
-                    sum += sum_of_object(layout, object, object + span->object_bytes, forward);
+                    sum += sum_of_object(span, object, forward);
             }
         }
     }

@@ -115,6 +115,12 @@ struct layout {
     struct amount handed, nil, zero, live;
 };
 
+/* Of an object of a layout with a pointer map: how many words the map tells of. */
+static inline size_t layout_mapped_words(const struct layout *layout, size_t bytes) {
+    size_t words = bytes / sizeof(void *);
+    return layout->scan == SCAN_REPEAT || words < layout->element_words ? words : layout->element_words;
+}
+
 enum span_state { SPAN_FREE, SPAN_SMALL, SPAN_LARGE, SPAN_ARENA, SPAN_QUARANTINE };
 
 struct __attribute__((aligned(64))) span { /* threads that own neighbours share no cache line */
