@@ -22,10 +22,10 @@ static void set_knob(const char *knob, long number) {
 
 static char workload[] = BURROW_TEST_PROGRAM_DIR "/workload", io_workload[] = BURROW_TEST_PROGRAM_DIR "/io_workload",
             workers_workload[] = BURROW_TEST_PROGRAM_DIR "/workers_workload";
-static char *program;
+static char *program, file[] = "/tmp/burrow_refused_XXXXXX"; // the file is io_workload's, who may end at any time
 
 static void run_workload(void) {
-    char *arguments[] = {program, NULL};
+    char *arguments[] = {program, program == io_workload ? file : NULL, NULL};
     // A program that ends with a fatal error has not joined its threads, which the thread sanitizer tells; it is no leak.
     const char *own = getenv("TSAN_OPTIONS");
     snprintf(sanitizer_text, sizeof sanitizer_text, "TSAN_OPTIONS=%s:report_thread_leaks=0", own ? own : "");
@@ -117,6 +117,11 @@ static void test_all_requests_fail_from(void **state) {
 
 int main(int argc, char **argv) {
     child_main(argc, argv, NULL, 0);
+    int made = mkstemp(file);
+    if (made < 0 || close(made) != 0) {
+        perror(file);
+        return 1;
+    }
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_prestate(test_without_failures, workload),
         cmocka_unit_test_prestate(test_each_request_fails, workload),
@@ -128,5 +133,7 @@ int main(int argc, char **argv) {
         cmocka_unit_test_prestate(test_each_request_fails, workers_workload),
         cmocka_unit_test_prestate(test_all_requests_fail_from, workers_workload),
     };
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    int failed = cmocka_run_group_tests(tests, NULL, NULL);
+    unlink(file);
+    return failed;
 }

@@ -121,12 +121,9 @@ static void dials(bw_chan(int) done) {
     bw_send(done, 1);
 }
 
-static void reads_files(bw_chan(int) done) {
-    char path[] = "/tmp/burrow_refused_XXXXXX", text[20000], other;
-    int made = mkstemp(path);
-    if (made < 0 || close(made) != 0)
-        wrong(__LINE__);
-    int fd = bw_open(path, O_RDWR);
+static void reads_files(bw_chan(int) done, const char *path) {
+    char text[20000], other;
+    int fd = bw_open(path, O_RDWR | O_CREAT | O_TRUNC, 0600);
     if (WENT_WELL(fd >= 0)) {
         memset(text, 'x', sizeof text);
         if (WENT_WELL(bw_write_all(fd, text, sizeof text) == sizeof text) && lseek(fd, 0, SEEK_SET) == 0 &&
@@ -135,7 +132,6 @@ static void reads_files(bw_chan(int) done) {
         if (bw_close_fd(fd) != 0)
             wrong(__LINE__);
     }
-    unlink(path);
     int ends[2];
     if (WENT_WELL(bw_pipe(ends) == 0)) {
         if (WENT_WELL(bw_set_read_deadline(ends[0], bw_now() + 5 * BW_MILLISECOND) == 0) &&
@@ -147,12 +143,15 @@ static void reads_files(bw_chan(int) done) {
     bw_send(done, 1);
 }
 
-int main(void) {
+// The argument names a file to write.
+int main(int argc, char **argv) {
+    if (argc != 2)
+        wrong(__LINE__);
     bw_chan(int) done = bw_make_chan(int, 10);
     for (int i = 0; i < 3; i++)
         bw_go(asks_itself, done);
     bw_go(dials, done);
-    bw_go(reads_files, done);
+    bw_go(reads_files, done, (const char *)argv[1]);
     pthread_t thread;
     int error = pthread_create(&thread, NULL, asks_in_thread, NULL);
     if (error)
