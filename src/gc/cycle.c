@@ -75,18 +75,18 @@ static void mark_watched(bool leaks) {
         while (mark_take_watched(&object)) {
             weak_maps_reached(object);
             if (leaks)
-                gc_scheduler_hooks.leaks_reached(object, add_stack_and_push, NULL);
+                gc_scheduler_hooks_if_linked()->leaks_reached(object, add_stack_and_push, NULL);
             mark_drain();
         }
     } while (weak_maps_visit());
 }
 
 static void find_leaks(int markers) {
-    gc_scheduler_hooks.leaks_alive(add_stack, NULL);
+    gc_scheduler_hooks_if_linked()->leaks_alive(add_stack, NULL);
     mark_from_more_roots(&roots, markers);
-    gc_scheduler_hooks.leaks_watch(add_stack_and_push, NULL);
+    gc_scheduler_hooks_if_linked()->leaks_watch(add_stack_and_push, NULL);
     mark_watched(true);
-    gc_scheduler_hooks.leaks_end(add_stack, NULL);
+    gc_scheduler_hooks_if_linked()->leaks_end(add_stack, NULL);
     mark_from_more_roots(&roots, markers);
     mark_watched(false);
 }
@@ -97,8 +97,8 @@ static void collect(const struct cycle *cycle) {
     phases->stop = stopped - cycle->began;
     phases->bytes_before = figures.marked_bytes + atomic_load(&heap.handed);
     phases->goal_before = pacer_goal();
-    if (&gc_cycle_hooks)
-        gc_cycle_hooks.begins();
+    if (gc_cycle_hooks_if_linked())
+        gc_cycle_hooks_if_linked()->begins();
     mark_live = atomic_load(&heap.live) == MARK_A ? MARK_B : MARK_A;
     roots_collect(&roots, &modules, cycle->leaks);
     mark_begin();
@@ -167,7 +167,7 @@ static void run_locked(void *argument) {
     heap_pack_layouts();
     compact_allow();
     struct cycle cycle = {.began = os_now_ns(), .paced = request->reason == CYCLE_PACED, .markers = markers_wanted()};
-    cycle.leaks = &gc_scheduler_hooks && (knobs.leaks || request->reason == CYCLE_LEAKS);
+    cycle.leaks = gc_scheduler_hooks_if_linked() && (knobs.leaks || request->reason == CYCLE_LEAKS);
     bool forced = request->reason == CYCLE_FORCED || request->reason == CYCLE_LEAKS || request->reason == CYCLE_COMPACT;
     bool by_itself = request->reason != CYCLE_COMPACT && compact_is_due();
     bool compacts = request->reason == CYCLE_COMPACT || by_itself;
@@ -277,8 +277,8 @@ bool cycle_run(struct thread *self, enum cycle_reason reason) {
     leave_loader_gate();
     specials_start_threads(self);
     background_after_cycle(self);
-    if (knobs.leaks && &gc_scheduler_hooks)
-        gc_scheduler_hooks.leaks_told(self);
+    if (knobs.leaks && gc_scheduler_hooks_if_linked())
+        gc_scheduler_hooks_if_linked()->leaks_told(self);
     OS_KEEP_FRAME();
     return !request.refused;
 }

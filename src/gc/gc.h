@@ -319,11 +319,17 @@ struct gc_scheduler_hooks {
     struct thread *(*blocking_ended)(struct thread *self); /* INSIDE; it may have to wait, and be another thread then */
 };
 extern const struct gc_scheduler_hooks gc_scheduler_hooks __attribute__((weak));
+static inline const struct gc_scheduler_hooks *gc_scheduler_hooks_if_linked(void) {
+    return OS_IF_LINKED(gc_scheduler_hooks);
+}
 
 struct gc_cycle_hooks {
     void (*begins)(void); /* the world is stopped, and nothing is marked yet */
 };
 extern const struct gc_cycle_hooks gc_cycle_hooks __attribute__((weak));
+static inline const struct gc_cycle_hooks *gc_cycle_hooks_if_linked(void) {
+    return OS_IF_LINKED(gc_cycle_hooks);
+}
 
 /* --- told to the floors above --- */
 struct gc_hooks {

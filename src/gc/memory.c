@@ -219,8 +219,8 @@ void memory_give_back(struct thread *self) {
     pages_release_tables();
     pages_release_records();
     heap_release_within_spans();
-    if (&gc_scheduler_hooks)
-        gc_scheduler_hooks.give_back();
+    if (gc_scheduler_hooks_if_linked())
+        gc_scheduler_hooks_if_linked()->give_back();
 }
 
 void bw_free_os_memory(void) {
@@ -272,8 +272,8 @@ int bw_gomaxprocs(int n) {
     if (n >= 1)
         __atomic_store_n(&knobs.processors, n, __ATOMIC_RELAXED);
     gc_lock_release();
-    if (&gc_scheduler_hooks)
-        gc_scheduler_hooks.processors_changed(self);
+    if (gc_scheduler_hooks_if_linked())
+        gc_scheduler_hooks_if_linked()->processors_changed(self);
     thread_leave(self);
     return before;
 }

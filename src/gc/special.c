@@ -192,8 +192,8 @@ static void run_queue(void *argument) {
             continue;
         struct thread *self = thread_enter();
         self->resting = true;
-        if (&gc_scheduler_hooks)
-            gc_scheduler_hooks.thread_rests(self);
+        if (gc_scheduler_hooks_if_linked())
+            gc_scheduler_hooks_if_linked()->thread_rests(self);
         thread_safe_begin(self);
         os_wait(&queue->news, news, -1);
         thread_safe_end(self);

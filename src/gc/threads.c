@@ -387,8 +387,8 @@ static _Atomic bool fresh_child; /* of a fork, and has not entered the library y
 static BW__COLD void enter_child(struct thread *self) {
     atomic_store(&fresh_child, false);
     atomic_store_explicit(&self->quick, self->cache != NULL, memory_order_relaxed);
-    if (&gc_scheduler_hooks)
-        gc_scheduler_hooks.child_enters(self);
+    if (gc_scheduler_hooks_if_linked())
+        gc_scheduler_hooks_if_linked()->child_enters(self);
 }
 
 struct thread *thread_enter(void) {
@@ -432,8 +432,8 @@ static void end_thread(struct thread *self) {
         cache_unmake(cache);
     unset_alternate_stack(self);
     self->ending = true;
-    if (&gc_scheduler_hooks)
-        gc_scheduler_hooks.thread_rests(self);
+    if (gc_scheduler_hooks_if_linked())
+        gc_scheduler_hooks_if_linked()->thread_rests(self);
     leave_record(self);
 }
 
@@ -444,8 +444,8 @@ static void thread_ended(void *record) {
     struct thread *self = record;
     if (self != thread_current)
         return;
-    if (self->destructor_rounds == 0 && &os_panic_hooks)
-        os_panic_hooks.thread_ended();
+    if (self->destructor_rounds == 0 && os_panic_hooks_if_linked())
+        os_panic_hooks_if_linked()->thread_ended();
     if (++self->destructor_rounds < OS_DESTRUCTOR_ROUNDS) {
         pthread_setspecific(end_key, self);
         return;
@@ -474,8 +474,8 @@ void bw_thread_detach(void) {
  * take the slow path, which ends being SAFE. */
 __attribute__((noinline)) void bw__blocking_enter(void) {
     struct thread *self = thread_enter();
-    if (&gc_scheduler_hooks)
-        gc_scheduler_hooks.blocking_begins(self);
+    if (gc_scheduler_hooks_if_linked())
+        gc_scheduler_hooks_if_linked()->blocking_begins(self);
     OS_SPILL_REGISTERS();
     const uintptr_t *frame = __builtin_frame_address(0);
     uintptr_t from = os_stack_pointer();
@@ -495,8 +495,8 @@ void bw__blocking_leave(void) {
     if (self && atomic_load(&self->state) == THREAD_SAFE) {
         thread_safe_end(self);
         end_blocking(self);
-        if (&gc_scheduler_hooks)
-            self = gc_scheduler_hooks.blocking_ended(self);
+        if (gc_scheduler_hooks_if_linked())
+            self = gc_scheduler_hooks_if_linked()->blocking_ended(self);
         thread_leave(self);
     }
 }
@@ -557,8 +557,8 @@ static void hook_returns(void *value) {
     int detached = PTHREAD_CREATE_JOINABLE;
     if (thread_current && thread_current->worker)
         os_fatal("burrow: pthread_exit in a goroutine: it would end the thread of others");
-    if (&os_panic_hooks)
-        os_panic_hooks.thread_exits();
+    if (os_panic_hooks_if_linked())
+        os_panic_hooks_if_linked()->thread_exits();
     if (heap.base == 0 || !heap_contains(value))
         return;
     if (pthread_getattr_np(pthread_self(), &attributes) == 0) {
@@ -736,8 +736,8 @@ static void hook_fork_child(void) {
     os_own_threads_forget();
     background_forget_thread();
     open_gates();
-    if (&gc_scheduler_hooks)
-        gc_scheduler_hooks.forked();
+    if (gc_scheduler_hooks_if_linked())
+        gc_scheduler_hooks_if_linked()->forked();
     atomic_store_explicit(&self->quick, false, memory_order_relaxed);
     atomic_store(&fresh_child, true);
     thread_leave(self);

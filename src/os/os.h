@@ -264,6 +264,15 @@ enum os_panic_kind {
             kind_is(OS_PANIC_OVERFLOW, "runtime error: integer overflow")                                              \
                 kind_is(OS_PANIC_STACK, "runtime error: stack overflow")
 extern const char *const os_panic_texts[OS_PANIC_KINDS];
+/* A weak table's address; NULL: it is not linked. clang 14 loads a member of such a constant before the branch that
+ * decides whether to, and so from address 0; a pointer of which it knows nothing it does not follow too early. */
+#define OS_IF_LINKED(table)                                                                                            \
+    ({                                                                                                                 \
+        const __typeof__(table) *at_ = &(table);                                                                       \
+        __asm__("" : "+r"(at_));                                                                                       \
+        at_;                                                                                                           \
+    })
+
 /* Defined by the floor of panics. Weak: a program that does not use it does not link it. */
 struct os_panic_hooks {
     void (*raise)(enum os_panic_kind kind, const char *text) __attribute__((noreturn));
@@ -271,6 +280,9 @@ struct os_panic_hooks {
     void (*thread_ended)(void); /* nothing that the thread deferred is there any more */
 };
 extern const struct os_panic_hooks os_panic_hooks __attribute__((weak));
+static inline const struct os_panic_hooks *os_panic_hooks_if_linked(void) {
+    return OS_IF_LINKED(os_panic_hooks);
+}
 
 /* --- threads (os_thread.c) --- */
 typedef struct os_stack {

@@ -91,11 +91,11 @@ void os_fatal(const char *format, ...) {
 void os_panic(const char *format, ...) {
     va_list arguments;
     va_start(arguments, format);
-    if (&os_panic_hooks) {
+    if (os_panic_hooks_if_linked()) {
         char text[2048];
         vsnprintf(text, sizeof text, format, arguments);
         va_end(arguments);
-        os_panic_hooks.raise(OS_PANIC_TEXT, text);
+        os_panic_hooks_if_linked()->raise(OS_PANIC_TEXT, text);
     }
     os_flush_output();
     os_end_begin();

@@ -359,8 +359,8 @@ void os_fault_raise(void) {
     const char *what = os_panic_texts[kind] ? os_panic_texts[kind] : text;
     if (kind == OS_PANIC_ADDRESS)
         fault_explain(os_fault.address, text, sizeof text);
-    if (&os_panic_hooks)
-        os_panic_hooks.raise(kind, what);
+    if (os_panic_hooks_if_linked())
+        os_panic_hooks_if_linked()->raise(kind, what);
     if (kind == OS_PANIC_STACK) {
         os_end_begin();
         os_fault_end_of_stack();

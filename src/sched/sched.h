@@ -152,12 +152,8 @@ struct poll_hooks {
     void (*forked)(struct thread *self);
 };
 extern const struct poll_hooks poll_hooks __attribute__((weak));
-/* NULL: it is not linked. clang 14 loads a member of the constant itself before the branch that decides whether to, and
- * so from address 0; a pointer of which it knows nothing it does not follow too early. */
 static inline const struct poll_hooks *poll_hooks_if_linked(void) {
-    const struct poll_hooks *hooks = &poll_hooks;
-    __asm__("" : "+r"(hooks));
-    return hooks;
+    return OS_IF_LINKED(poll_hooks);
 }
 extern _Atomic bool sched_polls; /* set by poll.c once it can wait, for good; then it calls sched_poll_made */
 extern _Atomic uint32_t sched_poll_waiters; /* goroutines that wait for descriptors, or as poll_outside says */
