@@ -138,7 +138,7 @@ bool timers_run(struct thread *self, struct timers *timers, int64_t now, size_t 
 void timers_each_root(void (*visit)(void *context, uintptr_t lo, uintptr_t hi), void *context); /* world stopped */
 /* In a child: all that is pending in heaps other than this one goes to timers_of_others. `own` may be NULL. */
 void timers_forked(struct timers *own);
-/* In sched.c: the heap of the calling worker, or timers_of_others; and that a timer is due first in it. */
+/* In wake.c: the heap of the calling worker, or timers_of_others; and that a timer is due first in it. */
 struct timers *sched_timers(struct thread *self);
 void sched_timer_added(struct thread *self, int64_t when);
 
