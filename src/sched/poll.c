@@ -1,7 +1,7 @@
 /* poll.c - goroutines that wait for descriptors: the descriptors' records, and who waits for which.
  *
- * A descriptor that was ever waited for has a RECORD, by its number, for as long as the process lives. Its sequence number
- * changes when the number comes to stand for another file. What the system has to say of descriptors is heard by poller.c.
+ * A descriptor that was ever waited for has a RECORD, by its number, for as long as the process lives. The record's
+ * sequence number changes when the descriptor's comes to stand for another file. poller.c hears which are ready.
  *
  * Whoever reads or writes makes the system call first. An event adds one to the direction's `edges`: whoever found the
  * descriptor not ready waits only if no event has come since before the call.

@@ -1,7 +1,8 @@
-/* poll.h - descriptors: what poll.c, which knows who waits, and poller.c, which hears what is ready, have for each other.
+/* poll.h - what poll.c, which knows who waits for a descriptor, and poller.c, which hears what is ready, have for each
+ * other.
  *
- * A record's `watched` is poller.c's to set: epoll has the descriptor, with the record's sequence number. poll.c takes it
- * back whenever that number changes. */
+ * A record's `watched` is poller.c's to set: epoll has the descriptor, with the record's sequence number. poll.c clears
+ * it whenever that number changes. */
 #ifndef BURROW_SCHED_POLL_H
 #define BURROW_SCHED_POLL_H
 

@@ -1,16 +1,16 @@
 /* wake.c - tokens, and who is woken, or made, when there is work.
  *
- * Whoever adds work looks at the tokens, and at the idle list, after that; a worker that goes to sleep puts itself on the
- * list and gives its token up before it looks for the last time. Both sequentially consistent, so that one sees the other.
- * At most one worker is woken at a time: it is `seeking` until it has found something, and then wakes the next if there
- * is more (docs/models/wake.pml).
+ * Whoever adds work looks at the tokens, and at the idle list, after that; a worker that goes to sleep puts itself on
+ * the list and gives its token up before it looks for the last time. Both sequentially consistent, so that one sees the
+ * other. At most one worker is woken at a time: it is `seeking` until it has found something, and then wakes the next if
+ * there is more (docs/models/wake.pml).
  *
- * Whoever takes a worker off the idle list says what for: it is counted as seeking, or as the observer, from before that,
- * and is told by `woken`. Whoever gets a token makes sure that there is an observer; the observer looks at the tokens after
- * giving up (docs/models/takeover.pml).
+ * Whoever takes a worker off the idle list has counted it as seeking, or as the observer, before that, and tells it which
+ * by `woken`. Whoever gets a token makes sure that there is an observer; the observer looks at the tokens after giving
+ * up (docs/models/takeover.pml).
  *
- * The poller and the observer sleep until a time. Each writes until when, and then looks at the timers; who adds a timer
- * looks at that time afterwards, and has it look again if it is too late.
+ * The poller and the observer sleep until a time. Each writes until when, and then looks at the timers; whoever adds a
+ * timer looks at that time afterwards, and if it is too late has the sleeper look again.
  */
 #include "worker.h"
 

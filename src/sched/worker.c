@@ -1,7 +1,7 @@
 /* worker.c - workers: looking for work, and sleeping while there is none.
  *
- * A worker that finds nothing anywhere puts itself on the idle list, gives its token up, looks once more, and sleeps. Who
- * adds work looks at the tokens after that (wake.c).
+ * A worker that finds nothing anywhere puts itself on the idle list, gives its token up, looks once more, and sleeps.
+ * Whoever adds work looks at the tokens after that (wake.c).
  *
  * One idle worker is the POLLER, if there are timers or descriptors to wait for and a token is free: it sleeps until
  * the first timer is due, or a descriptor ready. While every token is in use nobody waits for those: the workers look

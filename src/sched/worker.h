@@ -73,17 +73,17 @@ struct goroutine *next_of_own(struct worker *worker);
 struct goroutine *next_in_line(struct worker *worker); /* for one that yields */
 
 /* --- wake.c --- */
-/* Tokens in use. Counted before a worker's `token` is set, and after it was cleared no more: never fewer than there are. */
+/* Tokens in use: one is counted before a worker's `token` is set, and no more after it was cleared. */
 extern _Atomic int sched_running;
-/* Workers that look for work, or are woken or made to: each that is `seeking` is counted once. While there is one nobody
- * wakes another; the last that ceases looks whether there is work, unless it goes to sleep, and so looks anyway. */
+/* Workers that look for work, or are woken or made to: each that is `seeking` is counted once. While there is one
+ * nobody wakes another; the last that ceases looks whether there is work, as whoever goes to sleep does anyway. */
 extern _Atomic int sched_seeking;
 /* 1: a worker `observes`, or is woken or made to. Who sets it to 0 looks afterwards whether an observer is wanted. */
 extern _Atomic int sched_observing;
 /* 1: a worker is the poller, or looks what poll_hooks have ready; whoever has set it sets it to 0, and nobody else. */
 extern _Atomic int sched_polling;
-/* Of the poller and the observer: who it is, and when it is going to look by itself; 0: it does not sleep. Written before
- * it looks at the timers for the last time. */
+/* Of the poller and the observer: who it is, and when it is going to look by itself; 0: it does not sleep. Written
+ * before it looks at the timers for the last time. */
 struct sleeper {
     struct worker *_Atomic worker;
     _Atomic int64_t until;
