@@ -1,10 +1,11 @@
 /* takeover.pml - tokens: a worker that is stuck, or in bw_blocking, loses its token to another. Is there ever work that
  * nobody comes to, and do more run than may?
  *
- * The code of src/sched/worker.c and sched.c, one step of it a step here: token_take, token_leave, wake_one, idle,
- * observer_want, observe, worker_steps_aside, blocking_ended, seek_end, sched_ready, next_at_once. One token, two workers;
- * a thread of the program makes a goroutine ready, and that one more. One of them may be in bw_blocking, and
- * one be stuck for ever: then the observer takes its worker's token. Once it may take one from a worker that is just slow.
+ * The code of src/sched/wake.c, one step of it a step here: token_take, token_leave, wake_one, observer_want; of
+ * observer.c observer_look; of worker.c idle, worker_steps_aside, seek_end; of sched.c blocking_ended, sched_ready,
+ * next_at_once. One token, two workers; a thread of the program makes a goroutine ready, and that one more. One of them
+ * may be in bw_blocking, and one be stuck for ever: then the observer takes its worker's token. Once it may take one from
+ * a worker that is just slow.
  *
  * What is shown: there are never more tokens than processors, and as many as are counted. When nothing happens any more,
  * all that was made ready has run, or is stuck; nobody is counted as seeking, and there is no observer without work.

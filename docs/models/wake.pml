@@ -1,9 +1,9 @@
 /* wake.pml - workers that sleep and are woken: is there ever work while everybody sleeps?
  *
- * The code of src/sched/worker.c, one step of it a step here: token_take, token_leave, wake_one, idle_pop, idle_leave,
- * look, idle, seek_end; of sched.c sched_ready. Two workers and two tokens; two threads of the program make a goroutine
- * ready each, of which one may make another ready when it runs. (All workers are made: worker_start says that there are as
- * many as there may be. The observer, and tokens that are lost, are in takeover.pml.)
+ * The code of src/sched/wake.c, one step of it a step here: token_take, token_leave, wake_one, idle_pop, idle_leave;
+ * of worker.c look, idle, seek_end; of sched.c sched_ready. Two workers and two tokens; two threads of the program
+ * make a goroutine ready each, of which one may make another ready when it runs. (All workers are made: worker_start says
+ * that there are as many as there may be. The observer, and tokens that are lost, are in takeover.pml.)
  *
  * What is shown: when nothing happens any more, everything that was made ready has run, nobody is counted as seeking, and
  * no token is in use.

@@ -1,8 +1,7 @@
-/* poll.c - the poller: goroutines that wait for descriptors.
+/* poll.c - goroutines that wait for descriptors: the descriptors' records, and who waits for which.
  *
- * A descriptor that was ever waited for has a RECORD, by its number, for as long as the process lives. It is added to epoll
- * once, edge-triggered; from then on waiting takes no epoll_ctl. An event names the descriptor and the record's sequence
- * number, which changes when the number comes to stand for another file: an event for a file that is gone says nothing.
+ * A descriptor that was ever waited for has a RECORD, by its number, for as long as the process lives. The record's
+ * sequence number changes when the descriptor's comes to stand for another file. poller.c hears which are ready.
  *
  * Whoever reads or writes makes the system call first. An event adds one to the direction's `edges`: whoever found the
  * descriptor not ready waits only if no event has come since before the call.
@@ -24,7 +23,7 @@
  *
  * Lock order: a record's lock > timers.
  */
-#include "sched.h"
+#include "poll.h"
 
 #include <burrow/thread.h>
 
@@ -36,6 +35,7 @@
 #define FIRST_BITS 6
 #define SEGMENTS (31 - FIRST_BITS + 1)
 static struct poll_record *_Atomic segments[SEGMENTS];
+static _Atomic int past_numbers; /* of descriptors that were waited for */
 
 static int segment_of(int fd, size_t *first, size_t *count) {
     int segment = fd >> FIRST_BITS ? 32 - FIRST_BITS - __builtin_clz((unsigned)fd) : 0;
@@ -66,6 +66,11 @@ struct poll_record *poll_record_of(int fd) {
     return record || fd < 0 ? record : make_segment(fd);
 }
 
+static void note_number(int fd) {
+    int past = atomic_load_explicit(&past_numbers, memory_order_relaxed);
+    while (past <= fd && !atomic_compare_exchange_weak(&past_numbers, &past, fd + 1)) {}
+}
+
 /* --- waiters --- */
 
 enum { WAITER_LISTED, WAITER_PARKED, WAITER_WOKEN };
@@ -77,13 +82,6 @@ struct poll_waiter {
     enum poll_result result;
     int event; /* of a thread's; -1: the system gave none, it looks from time to time */
     struct poll_waiter *next, *previous;
-};
-
-void (*_Atomic poll_outside_forked)(struct thread *self);
-
-/* Those whose wait is over, to be made ready when no lock is held any more. */
-struct ready {
-    struct goroutine *first, **last;
 };
 
 /* Under the record's lock, as are all that follow. */
@@ -98,7 +96,7 @@ static void side_append(struct poll_side *side, struct poll_waiter *waiter) {
     atomic_fetch_add(&sched_poll_waiters, 1);
 }
 
-static void wake_first(struct poll_side *side, enum poll_result result, struct ready *ready) {
+static void wake_first(struct poll_side *side, enum poll_result result, struct poll_ready *ready) {
     struct poll_waiter *waiter = side->first;
     side->first = waiter->next;
     if (side->first)
@@ -128,7 +126,7 @@ static void wake_threads(struct poll_side *side, enum poll_result result) {
     side->threads = NULL;
 }
 
-static void wake_all(struct poll_side *side, enum poll_result result, struct ready *ready) {
+static void wake_all(struct poll_side *side, enum poll_result result, struct poll_ready *ready) {
     while (side->first)
         wake_first(side, result, ready);
     wake_threads(side, result);
@@ -171,7 +169,7 @@ static bool arm(struct thread *self, struct poll_side *side) {
 
 static void fire(struct thread *self, struct poll_record *record, enum poll_direction direction) {
     struct poll_side *side = &record->sides[direction];
-    struct ready ready = {NULL, &ready.first};
+    struct poll_ready ready = {NULL, &ready.first};
     os_lock_acquire(&record->lock);
     side->armed = false;
     bool added = false;
@@ -194,99 +192,10 @@ static void fire_writing(struct thread *self, struct timer *timer, int64_t now) 
     fire(self, (void *)((char *)timer - offsetof(struct poll_record, sides[POLL_WRITE].timer)), POLL_WRITE);
 }
 
-/* --- epoll --- */
+/* --- events --- */
 
-#define WAKE_DATA UINT64_MAX
-#define POLL_EVENTS 128
-
-struct poll_events {
-    int count;
-    struct os_poll_event list[POLL_EVENTS];
-};
-
-static os_lock making;
-static _Atomic int poller = -1, wake_event = -1;
-static _Atomic uint32_t wake_sent;
-static _Atomic int past_numbers; /* of descriptors that were waited for */
-static _Atomic bool told;        /* sched_poll_made was called */
-
-static int poller_make(void) {
-    os_lock_acquire(&making);
-    int poll = atomic_load(&poller);
-    if (poll < 0 && (poll = os_poll_make()) >= 0) {
-        int event = os_poll_event_make(poll, WAKE_DATA);
-        if (event >= 0) {
-            atomic_store(&wake_event, event);
-            atomic_store(&poller, poll);
-            atomic_store(&sched_polls, true);
-        } else {
-            os_close(poll);
-            poll = -EMFILE;
-        }
-    }
-    os_lock_release(&making);
-    return poll;
-}
-
-static void note_number(int fd) {
-    int past = atomic_load_explicit(&past_numbers, memory_order_relaxed);
-    while (past <= fd && !atomic_compare_exchange_weak(&past_numbers, &past, fd + 1)) {}
-}
-
-/* From here on events of the descriptor are told: 0, or -errno. Under the record's lock. */
-static int watch(struct poll_record *record, int fd) {
-    int poll = atomic_load_explicit(&poller, memory_order_acquire), error = 0;
-    if (record->watched && record->file.kind == OS_FILE_SOCKET)
-        return 0;
-    if (poll < 0 && (poll = poller_make()) < 0)
-        return poll;
-    uint64_t data = (uint64_t)record->sequence << 32 | (uint32_t)fd;
-    if (record->watched && (error = os_poll_change(poll, fd, data)) != -ENOENT)
-        return error;
-    note_number(fd);
-    error = os_poll_add(poll, fd, data);
-    if (error == -EEXIST)
-        error = os_poll_change(poll, fd, data);
-    record->watched = error == 0;
-    return error;
-}
-
-void poll_outside(int change) {
-    if (change > 0)
-        atomic_fetch_add(&sched_poll_waiters, 1);
-    else
-        atomic_fetch_sub(&sched_poll_waiters, 1);
-}
-
-static void wake_sleeper(void) {
-    if (atomic_exchange(&wake_sent, 1) != 0)
-        return;
-    int event = atomic_load(&wake_event);
-    if (event >= 0)
-        os_event_signal(event);
-    else
-        os_wake(&wake_sent, 1);
-}
-
-/* The wake-up stays to be seen until one that waits has seen it: who only looks must not take it from that. A signal that
- * comes after its wake-up was seen wakes somebody once more. */
-static void sleep_for_events(struct poll_events *events, int64_t wait) {
-    int poll = atomic_load_explicit(&poller, memory_order_acquire);
-    bool woken = wait != 0 && atomic_load(&wake_sent);
-    events->count = 0;
-    if (poll >= 0)
-        events->count = os_poll_wait(poll, events->list, POLL_EVENTS, woken ? 0 : wait);
-    else if (wait != 0 && !woken)
-        os_wait(&wake_sent, 0, wait);
-    if (wait == 0)
-        return;
-    for (int i = 0; i < events->count; i++)
-        if (events->list[i].data == WAKE_DATA)
-            os_event_clear(atomic_load(&wake_event));
-    atomic_exchange(&wake_sent, 0); /* and sees what those did before who found it set */
-}
-
-static void side_event(struct poll_record *record, enum poll_direction direction, bool broken, struct ready *ready) {
+static void side_event(struct poll_record *record, enum poll_direction direction, bool broken,
+                       struct poll_ready *ready) {
     struct poll_side *side = &record->sides[direction];
     atomic_store_explicit(&record->edges[direction], record->edges[direction] + 1, memory_order_release);
     while (side->first) {
@@ -296,40 +205,24 @@ static void side_event(struct poll_record *record, enum poll_direction direction
     }
 }
 
-static struct goroutine *collect(const struct poll_events *events) {
-    struct ready ready = {NULL, &ready.first};
-    for (int i = 0; i < events->count; i++) {
-        uint32_t what = events->list[i].what;
-        uint64_t data = events->list[i].data;
-        struct poll_record *record = data == WAKE_DATA ? NULL : record_if_any((int)(uint32_t)data);
-        if (record == NULL)
-            continue;
-        os_lock_acquire(&record->lock);
-        if (record->sequence == data >> 32) {
-            if (what & (OS_POLL_READABLE | OS_POLL_BROKEN))
-                side_event(record, POLL_READ, what & OS_POLL_BROKEN, &ready);
-            if (what & (OS_POLL_WRITABLE | OS_POLL_BOTH_WAYS))
-                side_event(record, POLL_WRITE, what & OS_POLL_BOTH_WAYS, &ready);
-        }
-        os_lock_release(&record->lock);
+void poll_event(int fd, uint32_t sequence, uint32_t what, struct poll_ready *ready) {
+    struct poll_record *record = record_if_any(fd);
+    if (record == NULL)
+        return;
+    os_lock_acquire(&record->lock);
+    if (record->sequence == sequence) {
+        if (what & (OS_POLL_READABLE | OS_POLL_BROKEN))
+            side_event(record, POLL_READ, what & OS_POLL_BROKEN, ready);
+        if (what & (OS_POLL_WRITABLE | OS_POLL_BOTH_WAYS))
+            side_event(record, POLL_WRITE, what & OS_POLL_BOTH_WAYS, ready);
     }
-    return ready.first;
-}
-
-static struct goroutine *wait_for_ready(struct thread *self, int64_t wait) {
-    struct poll_events events;
-    if (wait != 0)
-        thread_safe_begin(self);
-    sleep_for_events(&events, wait);
-    if (wait != 0)
-        thread_safe_end(self);
-    return collect(&events);
+    os_lock_release(&record->lock);
 }
 
 /* --- which file it is --- */
 
 /* The number stands for another file now, or for none: those who wait for the old one are told. Under the lock. */
-static void forget(struct poll_record *record, uint32_t sequence, struct ready *ready) {
+static void forget(struct poll_record *record, uint32_t sequence, struct poll_ready *ready) {
     atomic_store_explicit(&record->sequence, sequence, memory_order_release);
     record->known = record->watched = false;
     atomic_store_explicit(&record->kind, 0, memory_order_relaxed);
@@ -344,7 +237,7 @@ static uint32_t next_sequence(const struct poll_record *record) {
 }
 
 /* What the descriptor is found to be. False: it is still the file that is being closed. Under the lock. */
-static bool identify(struct poll_record *record, const struct os_file *file, struct ready *ready) {
+static bool identify(struct poll_record *record, const struct os_file *file, struct poll_ready *ready) {
     bool same = record->known && record->file.device == file->device && record->file.number == file->number;
     if (!same) {
         if (record->known || record->sequence & 1)
@@ -360,7 +253,7 @@ void poll_fresh(int fd) {
     if (record == NULL)
         return;
     struct thread *self = thread_enter();
-    struct ready ready = {NULL, &ready.first};
+    struct poll_ready ready = {NULL, &ready.first};
     os_lock_acquire(&record->lock);
     if (record->known || record->sequence & 1)
         forget(record, next_sequence(record), &ready);
@@ -376,15 +269,15 @@ int poll_close(int fd) {
     if (record == NULL || os_file_of(fd, &file) != 0)
         return os_close(fd);
     struct thread *self = thread_enter();
-    struct ready ready = {NULL, &ready.first};
+    struct poll_ready ready = {NULL, &ready.first};
     os_lock_acquire(&record->lock);
     bool watched = record->watched;
     uint32_t closing = record->sequence | 1;
     forget(record, closing, &ready);
     record->file = file;
     record->known = true;
-    if (watched) /* another process may have the file open, too, and epoll would keep it */
-        os_poll_remove(atomic_load(&poller), fd);
+    if (watched)
+        poller_unwatch(fd);
     os_lock_release(&record->lock);
     make_ready(self, ready.first);
     thread_leave(self);
@@ -392,7 +285,7 @@ int poll_close(int fd) {
     int error = os_close(fd);
 
     self = thread_enter();
-    ready = (struct ready){NULL, &ready.first};
+    ready = (struct poll_ready){NULL, &ready.first};
     os_lock_acquire(&record->lock);
     if (record->sequence == closing) /* else the number has its next file already */
         forget(record, next_sequence(record), &ready);
@@ -411,7 +304,7 @@ static BW__COLD enum poll_result begin_late(struct poll_try *attempt) {
     if (os_file_of(attempt->fd, &file) != 0)
         return POLL_CLOSED;
     struct thread *self = thread_enter();
-    struct ready ready = {NULL, &ready.first};
+    struct poll_ready ready = {NULL, &ready.first};
     os_lock_acquire(&record->lock);
     enum poll_result result = !identify(record, &file, &ready) ? POLL_CLOSED
                               : is_over(side)                  ? POLL_TIMEOUT
@@ -442,7 +335,7 @@ void poll_pass(struct poll_try *attempt) {
     if (record == NULL)
         return;
     struct thread *self = thread_enter();
-    struct ready ready = {NULL, &ready.first};
+    struct poll_ready ready = {NULL, &ready.first};
     os_lock_acquire(&record->lock);
     struct poll_side *side = &record->sides[attempt->direction];
     if (side->first && record->sequence == attempt->sequence)
@@ -487,7 +380,7 @@ static enum poll_result wait_beside(struct poll_try *attempt, const struct os_fi
         return POLL_READY;
     }
     struct thread *self = thread_enter();
-    struct ready ready = {NULL, &ready.first};
+    struct poll_ready ready = {NULL, &ready.first};
     enum poll_result result = POLL_READY;
     waiter.event = os_event_make();
     os_lock_acquire(&record->lock);
@@ -542,7 +435,7 @@ enum poll_result poll_wait(struct poll_try *attempt) {
     }
     struct poll_side *side = &record->sides[attempt->direction];
     struct poll_waiter waiter = {.goroutine = sched_current(self), .event = -1};
-    struct ready ready = {NULL, &ready.first};
+    struct poll_ready ready = {NULL, &ready.first};
     enum poll_result result = POLL_READY;
     bool added = false, refused = false;
     os_lock_acquire(&record->lock);
@@ -553,7 +446,9 @@ enum poll_result poll_wait(struct poll_try *attempt) {
         attempt->sequence = record->sequence; /* another file than the call was made for: it is to be made again */
     else if (is_over(side))
         result = POLL_TIMEOUT;
-    else if (record->edges[attempt->direction] == attempt->edges && !(refused = watch(record, attempt->fd) != 0)) {
+    else if (record->edges[attempt->direction] == attempt->edges &&
+             !(refused = poller_watch(record, attempt->fd) != 0)) {
+        note_number(attempt->fd);
         side_append(side, &waiter);
         added = arm(self, side);
     }
@@ -563,9 +458,8 @@ enum poll_result poll_wait(struct poll_try *attempt) {
     if (added)
         sched_timer_added(self, when);
     make_ready(self, ready.first);
-    if (parks && !atomic_load_explicit(&told, memory_order_relaxed) && !atomic_exchange(&told, true))
-        sched_poll_made(self);
     if (parks) {
+        poller_tell(self);
         self = sched_park(self, "IO wait", commit, &waiter);
         result = waiter.result;
     }
@@ -589,7 +483,7 @@ int poll_set_deadline(int fd, int64_t deadline, bool reading, bool writing) {
     if (record == NULL)
         return -ENOMEM;
     struct thread *self = thread_enter();
-    struct ready ready = {NULL, &ready.first};
+    struct poll_ready ready = {NULL, &ready.first};
     bool added[2] = {false, false};
     int64_t when[2];
     os_lock_acquire(&record->lock);
@@ -619,18 +513,9 @@ int poll_set_deadline(int fd, int64_t deadline, bool reading, bool writing) {
 
 /* --- in a child --- */
 
-static void forked(struct thread *self) {
-    struct ready ready = {NULL, &ready.first};
+void poll_records_forked(struct thread *self) {
+    struct poll_ready ready = {NULL, &ready.first};
     int past = atomic_load(&past_numbers);
-    if (atomic_load(&poller) >= 0) { /* these are the parent's */
-        os_close(atomic_load(&poller));
-        os_close(atomic_load(&wake_event));
-        atomic_store(&poller, -1);
-        atomic_store(&wake_event, -1);
-    }
-    atomic_store(&wake_sent, 0);
-    atomic_store(&sched_polls, false);
-    atomic_store(&told, false);
     for (int fd = 0; fd < past; fd++) {
         struct poll_record *record = record_if_any(fd);
         if (record == NULL)
@@ -638,18 +523,9 @@ static void forked(struct thread *self) {
         record->watched = false;
         record->sides[POLL_READ].threads = record->sides[POLL_WRITE].threads = NULL; /* their threads are not here */
         bool waited_for = record->sides[POLL_READ].first || record->sides[POLL_WRITE].first;
-        if (waited_for && watch(record, fd) != 0)
+        if (waited_for && poller_watch(record, fd) != 0)
             for (int i = 0; i < 2; i++)
                 wake_all(&record->sides[i], POLL_READY, &ready); /* each finds another way to wait */
     }
     make_ready(self, ready.first);
-    if (atomic_load(&sched_polls)) {
-        atomic_store(&told, true);
-        sched_poll_made(self);
-    }
-    void (*outside)(struct thread *) = atomic_load(&poll_outside_forked);
-    if (outside)
-        outside(self);
 }
-
-const struct poll_hooks poll_hooks = {.ready = wait_for_ready, .wake = wake_sleeper, .forked = forked};

@@ -1,5 +1,5 @@
 /* sched.c - goroutines: from one to another, parking and making ready, making and ending. Queues are in queue.c, the
- * workers that look for work and sleep in worker.c. */
+ * workers that look for work and sleep in worker.c, who wakes them in wake.c. */
 #include "leaks.h"
 #include "worker.h"
 

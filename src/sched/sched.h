@@ -138,11 +138,11 @@ bool timers_run(struct thread *self, struct timers *timers, int64_t now, size_t 
 void timers_each_root(void (*visit)(void *context, uintptr_t lo, uintptr_t hi), void *context); /* world stopped */
 /* In a child: all that is pending in heaps other than this one goes to timers_of_others. `own` may be NULL. */
 void timers_forked(struct timers *own);
-/* In sched.c: the heap of the calling worker, or timers_of_others; and that a timer is due first in it. */
+/* In wake.c: the heap of the calling worker, or timers_of_others; and that a timer is due first in it. */
 struct timers *sched_timers(struct thread *self);
 void sched_timer_added(struct thread *self, int64_t when);
 
-/* --- poll.c: descriptors. A program that waits for none does not link it. --- */
+/* --- poller.c: what the system says of descriptors. A program that waits for none does not link it. --- */
 struct poll_hooks {
     /* Those whose descriptors are ready, by `next`; NULL: none. Waits so long for the first (ns; 0: not; -1: for ever),
      * SAFE meanwhile. One thread at a time calls it. INSIDE. */
@@ -155,10 +155,14 @@ extern const struct poll_hooks poll_hooks __attribute__((weak));
 static inline const struct poll_hooks *poll_hooks_if_linked(void) {
     return OS_IF_LINKED(poll_hooks);
 }
-extern _Atomic bool sched_polls; /* set by poll.c once it can wait, for good; then it calls sched_poll_made */
+extern _Atomic bool sched_polls;            /* set once it can wait, for good; then sched_poll_made is called */
 extern _Atomic uint32_t sched_poll_waiters; /* goroutines that wait for descriptors, or as poll_outside says */
 void sched_poll_made(struct thread *self);
+/* One more, or one less, goroutine waits for a thread of the library's own that is about to make it ready. */
+void poll_outside(int change);
+extern void (*_Atomic poll_outside_forked)(struct thread *self); /* in a child, after all else */
 
+/* --- poll.c: waiting for descriptors. Neither is this linked. --- */
 /* For those who wait: a TRY at reading or writing begins before the system call; when that says that it would block, the
  * caller waits and makes the call again; in the end it ends the try. */
 enum poll_direction { POLL_READ, POLL_WRITE };
@@ -207,9 +211,6 @@ void poll_fresh(int fd);
 int poll_close(int fd);
 /* Sets deadlines, os_now_ns; 0: none. 0 or -errno. Not INSIDE. */
 int poll_set_deadline(int fd, int64_t deadline, bool reading, bool writing);
-/* One more, or one less, goroutine waits for a thread of the library's own that is about to make it ready. */
-void poll_outside(int change);
-extern void (*_Atomic poll_outside_forked)(struct thread *self); /* in a child, after all else */
 
 /* --- traceback.c --- */
 /* Prints the stacks of all goroutines and threads. INSIDE, no lock held. */

@@ -1,245 +1,21 @@
-/* worker.c - workers: looking for work, sleeping, being woken; their tokens; observing.
+/* worker.c - workers: looking for work, and sleeping while there is none.
  *
- * Sleeping. A worker that finds nothing anywhere puts itself on the idle list, gives its token up, looks once more, and
- * sleeps. Whoever adds work looks at the tokens after that; both sequentially consistent, so that one sees the other.
- * At most one worker is woken at a time: it is `seeking` until it has found something, and then wakes the next if there
- * is more (docs/models/wake.pml).
+ * A worker that finds nothing anywhere puts itself on the idle list, gives its token up, looks once more, and sleeps.
+ * Whoever adds work looks at the tokens after that (wake.c).
  *
  * One idle worker is the POLLER, if there are timers or descriptors to wait for and a token is free: it sleeps until
  * the first timer is due, or a descriptor ready. While every token is in use nobody waits for those: the workers look
- * between goroutines.
- *
- * One idle worker is the OBSERVER as long as any token is in use; for that there is one more worker than tokens. It
- * sleeps by the clock, less and less often, and sees to all that would wait for one goroutine to end its turn:
- * - run_next alone wakes nobody: it would be taken to another processor each time two goroutines talk to one another.
- *   It is taken from a worker that has not come to it for a while.
- * - A worker that is in one turn for STUCK_NS loses its token. If its thread computes, and does not wait, that helps
- *   only to be fair, and makes a thread more: each that does so already makes the next wait longer.
- * - Timers and descriptors, while no worker comes to look.
- * Whoever gets a token makes sure that there is an observer; the observer looks at the tokens after giving up.
+ * between goroutines. And one is the OBSERVER as long as any token is in use (observer.c).
  */
 #include "worker.h"
 
 #include <errno.h>
-#include <string.h>
 
 #define SEEK_ROUNDS 40
-#define OBSERVE_NS 20000
-#define OBSERVE_MOST_NS 5000000
-#define OBSERVE_POLL_NS 200000 /* while descriptors are waited for and nobody polls */
-#define QUIET_NS 10000000      /* no token in use for so long: the observer goes to sleep */
-#define STUCK_NS 10000000
 #define TIMER_EVERY 8 /* turns: one that is due is fired though much is ready */
-#define REFUSED_NS 10000000
-#define SOON_NS 200000 /* until then the worker most likely looks itself, or says that it does not */
-
-struct worker *_Atomic workers[MOST_WORKERS];
-_Atomic int worker_count;
 
 _Atomic bool sched_polls;
 _Atomic uint32_t sched_poll_waiters;
-
-static _Atomic int running;            /* tokens in use */
-static _Atomic int idle_count;         /* on the list */
-static _Atomic int seeking;            /* 0 or more: workers that look for work */
-static _Atomic int observing, polling; /* 1: somebody does, or is about to */
-static _Atomic int promised;           /* workers that are made or being made */
-static _Atomic int64_t refused_until;  /* the system would not give one: none is asked for before that; 0: it did */
-
-static os_lock lock; /* of the idle list */
-static struct worker *idle_list;
-
-/* Of the poller and the observer: who it is, and when it is going to look by itself; 0: it does not sleep. */
-struct sleeper {
-    struct worker *_Atomic worker;
-    _Atomic int64_t until;
-};
-static struct sleeper poller, observer;
-
-/* --- tokens --- */
-
-static bool can_run(void) {
-    return atomic_load(&running) < knobs_processors();
-}
-
-bool token_take(struct worker *worker) {
-    sched_stress();
-    int now = atomic_load(&running);
-    do {
-        if (now >= knobs_processors())
-            return false;
-    } while (!atomic_compare_exchange_weak(&running, &now, now + 1));
-    atomic_store(&worker->token, 1);
-    return true;
-}
-
-void sched_processors_changed(struct thread *self) {
-    int count = atomic_load(&worker_count);
-    for (int i = 0; i < count && atomic_load(&running) > knobs_processors(); i++) {
-        struct worker *worker = atomic_load(&workers[i]);
-        if (worker)
-            token_leave(worker);
-    }
-    wake_one(self);
-}
-
-void sched_read_figures(struct sched_figures *now) {
-    *now = (struct sched_figures){knobs_processors(), atomic_load(&worker_count) - atomic_load(&sched_sleeping),
-                                  atomic_load(&seeking), atomic_load(&idle_count)};
-}
-
-/* --- waking --- */
-
-static struct worker *idle_pop(void) {
-    if (atomic_load(&idle_count) == 0)
-        return NULL;
-    os_lock_acquire(&lock);
-    struct worker *worker = idle_list;
-    if (worker) {
-        idle_list = worker->next_idle;
-        atomic_fetch_sub(&idle_count, 1);
-    }
-    os_lock_release(&lock);
-    return worker;
-}
-
-static void idle_push(struct worker *worker) {
-    sched_stress();
-    os_lock_acquire(&lock);
-    worker->next_idle = idle_list;
-    idle_list = worker;
-    atomic_fetch_add(&idle_count, 1);
-    os_lock_release(&lock);
-}
-
-/* Off the idle list, if nobody was there first. */
-static bool idle_leave(struct worker *worker) {
-    bool found = false;
-    os_lock_acquire(&lock);
-    for (struct worker **at = &idle_list; *at; at = &(*at)->next_idle)
-        if (*at == worker) {
-            *at = worker->next_idle;
-            atomic_fetch_sub(&idle_count, 1);
-            found = true;
-            break;
-        }
-    os_lock_release(&lock);
-    return found;
-}
-
-static void interrupt(struct worker *worker) {
-    if (atomic_load(&worker->in_poll))
-        poll_hooks_if_linked()->wake();
-    else
-        os_wake(&worker->woken, 1);
-}
-
-/* It is off the idle list. */
-static void wake(struct worker *worker, enum woken why) {
-    atomic_store(&worker->woken, why);
-    interrupt(worker);
-}
-
-/* If it sleeps longer than that it looks again. */
-static void look_again_at(struct sleeper *sleeper, int64_t when) {
-    if (when >= atomic_load(&sleeper->until))
-        return;
-    struct worker *worker = atomic_load(&sleeper->worker);
-    uint32_t asleep = ASLEEP;
-    if (worker && atomic_compare_exchange_strong(&worker->woken, &asleep, LOOK_AGAIN))
-        interrupt(worker);
-}
-
-void token_leave(struct worker *worker) {
-    sched_stress();
-    if (atomic_exchange(&worker->token, 0) != 1)
-        return;
-    atomic_fetch_sub(&running, 1);
-    int64_t next = timers_next(&worker->timers);
-    if (next != INT64_MAX) { /* it has not told anybody of those that are due very soon */
-        look_again_at(&poller, next);
-        look_again_at(&observer, next);
-    }
-}
-
-static bool worker_begin(void *argument);
-static void worker_body(void *argument);
-
-static bool may_make(void) {
-    int64_t until = atomic_load(&refused_until);
-    return atomic_load(&promised) < MOST_WORKERS && (until == 0 || (int64_t)os_now_ns() >= until);
-}
-
-/* One more, which seeks or observes; false: there are as many as there may be for now. */
-static bool worker_start(struct thread *self, bool seeks) {
-    int others = atomic_load(&promised);
-    do {
-        if (!may_make())
-            return false;
-    } while (!atomic_compare_exchange_weak(&promised, &others, others + 1));
-    struct worker *worker = os_map(sizeof *worker);
-    if (worker) {
-        worker->random = (uint32_t)os_random() | 1;
-        worker->seeking = seeks;
-        worker->observes = !seeks;
-        if (thread_start_internal(self, worker_begin, worker_body, worker, "burrow-worker")) {
-            if (others == 0) {
-                quit_watch(self);
-                trace_watch(self);
-            }
-            return true;
-        }
-        os_unmap(worker, sizeof *worker);
-    }
-    /* The system refuses: those that there are must do for a while. */
-    atomic_store(&refused_until, (int64_t)os_now_ns() + REFUSED_NS);
-    if (atomic_fetch_sub(&promised, 1) == 1)
-        os_fatal("runtime: cannot make a thread to run goroutines: %s", strerror(errno));
-    return false;
-}
-
-/* Whoever finds nobody to wake looks again after it has given up seeking: meanwhile others may have left it to the
- * seeker to wake somebody. */
-void wake_one(struct thread *self) {
-    for (;;) {
-        int none = 0;
-        sched_stress();
-        if (atomic_load(&seeking) != 0 || !can_run())
-            return;
-        if (atomic_load(&idle_count) == 0 && !may_make())
-            return;
-        if (!atomic_compare_exchange_strong(&seeking, &none, 1))
-            return;
-        struct worker *worker = idle_pop();
-        if (worker) {
-            wake(worker, TO_SEEK);
-            return;
-        }
-        if (worker_start(self, true))
-            return;
-        atomic_fetch_sub(&seeking, 1);
-    }
-}
-
-/* Whoever is neither found nor made may have gone to sleep meanwhile because somebody was about to observe
- * (docs/models/takeover.pml). */
-void observer_want(struct thread *self) {
-    for (;;) {
-        int none = 0;
-        if (atomic_load(&observing) != 0 || !atomic_compare_exchange_strong(&observing, &none, 1))
-            return;
-        struct worker *worker = idle_pop();
-        if (worker) {
-            wake(worker, TO_OBSERVE);
-            return;
-        }
-        if (worker_start(self, false))
-            return;
-        atomic_store(&observing, 0);
-        if (atomic_load(&idle_count) == 0)
-            return;
-    }
-}
 
 /* --- what there is to do --- */
 
@@ -349,11 +125,11 @@ static struct goroutine *share_out(struct thread *self, struct worker *worker, s
 
 static struct goroutine *poll_now(struct thread *self) {
     int none = 0;
-    if (atomic_load(&sched_poll_waiters) == 0 || atomic_load(&polling) ||
-        !atomic_compare_exchange_strong(&polling, &none, 1))
+    if (atomic_load(&sched_poll_waiters) == 0 || atomic_load(&sched_polling) ||
+        !atomic_compare_exchange_strong(&sched_polling, &none, 1))
         return NULL;
     struct goroutine *list = poll_hooks_if_linked()->ready(self, 0);
-    atomic_store(&polling, 0);
+    atomic_store(&sched_polling, 0);
     return list;
 }
 
@@ -368,9 +144,9 @@ static struct goroutine *look(struct thread *self, struct worker *worker) {
         return goroutine;
     if ((goroutine = share_out(self, worker, poll_now(self))) != NULL)
         return goroutine;
-    if (!worker->seeking && 2 * atomic_load(&seeking) < knobs_processors()) {
+    if (!worker->seeking && 2 * atomic_load(&sched_seeking) < knobs_processors()) {
         worker->seeking = true;
-        atomic_fetch_add(&seeking, 1);
+        atomic_fetch_add(&sched_seeking, 1);
     }
     for (int round = 0; round < SEEK_ROUNDS; round++) {
         if ((goroutine = steal(worker)) != NULL)
@@ -378,7 +154,7 @@ static struct goroutine *look(struct thread *self, struct worker *worker) {
         self->resting = true;
         thread_poll(self);
         self->resting = false;
-        if (!worker->seeking || atomic_load(&running) == 1)
+        if (!worker->seeking || atomic_load(&sched_running) == 1)
             break; /* others look, or nobody makes any */
         for (int i = 0; i < 20; i++)
             os_cpu_relax();
@@ -387,82 +163,23 @@ static struct goroutine *look(struct thread *self, struct worker *worker) {
     return next_of_own(worker);
 }
 
-/* --- observing --- */
-
-/* A worker's run_next that is there since before the last look, in the same turn. */
-static struct worker *waiting_run_next(void) {
-    struct worker *found = NULL;
-    int count = atomic_load(&worker_count);
-    for (int i = 0; i < count; i++) {
-        struct worker *worker = atomic_load(&workers[i]);
-        if (worker == NULL || atomic_load(&worker->run_next) == NULL)
-            continue;
-        uint32_t turn = atomic_load_explicit(&worker->turn, memory_order_relaxed) + 1;
-        if (worker->seen.next_in == turn)
-            found = worker;
-        worker->seen.next_in = turn;
-    }
-    return found;
-}
-
-static void take_from_stuck(uint64_t now) {
-    int count = atomic_load(&worker_count), computing = 0;
-    for (int i = 0; i < count; i++) {
-        struct worker *worker = atomic_load(&workers[i]);
-        if (worker && token_lost(worker) && worker->seen.computes &&
-            worker->seen.turn == atomic_load_explicit(&worker->turn, memory_order_relaxed))
-            computing++;
-    }
-    for (int i = 0; i < count; i++) {
-        struct worker *worker = atomic_load(&workers[i]);
-        if (worker == NULL || token_lost(worker))
-            continue;
-        uint32_t turn = atomic_load_explicit(&worker->turn, memory_order_relaxed);
-        if (worker->seen.turn != turn || worker->seen.since == 0) {
-            worker->seen.turn = turn;
-            worker->seen.since = now;
-            worker->seen.sampled = 0;
-        } else if (now - worker->seen.since >= STUCK_NS / 2 && worker->seen.sampled == 0) {
-            worker->seen.sampled = now;
-            worker->seen.processor_ns = os_processor_ns_of(worker->thread->id);
-        } else if (now - worker->seen.since >= STUCK_NS && worker->seen.sampled != 0) {
-            uint64_t used = os_processor_ns_of(worker->thread->id) - worker->seen.processor_ns;
-            worker->seen.computes = used > (now - worker->seen.sampled) / 2;
-            uint64_t limit = STUCK_NS;
-            if (worker->seen.computes)
-                limit += STUCK_NS * (uint64_t)computing / (uint64_t)knobs_processors();
-            if (now - worker->seen.since >= limit)
-                token_leave(worker);
-        }
-    }
-}
-
-/* One look. With a token afterwards it is an observer no more; what is returned it is to run. */
-static struct goroutine *observe(struct thread *self, struct worker *worker) {
-    struct worker *from = waiting_run_next();
-    if (from && can_run() && token_take(worker))
-        return atomic_exchange(&from->run_next, NULL);
-    take_from_stuck(os_now_ns());
-    stacks_tend((int64_t)os_now_ns());
-    if (!can_run()) {
-        run_all_due(self);
-        share_out(self, worker, poll_now(self));
-    }
-    return NULL;
+void work_collect(struct thread *self, struct worker *worker) {
+    run_all_due(self);
+    share_out(self, worker, poll_now(self));
 }
 
 /* --- sleeping --- */
 
 struct nap {
-    int64_t pause, quiet;
-    int64_t look; /* after so long it looks whether the program is deadlocked; 0: not any more */
+    struct observer_pace pace; /* while it observes */
+    int64_t look;              /* after so long it looks whether the program is deadlocked; 0: not any more */
     bool polls, looks;
     int64_t until;
 };
 
 bool deadlock_workers_sleep(void) {
-    return atomic_load(&running) == 0 && atomic_load(&sched_sleeping) == atomic_load(&worker_count) && !work_waits() &&
-           timers_earliest() == INT64_MAX && atomic_load(&sched_poll_waiters) == 0;
+    return atomic_load(&sched_running) == 0 && atomic_load(&sched_sleeping) == atomic_load(&worker_count) &&
+           !work_waits() && timers_earliest() == INT64_MAX && atomic_load(&sched_poll_waiters) == 0;
 }
 
 /* It has slept for so long. */
@@ -475,27 +192,15 @@ static void look_for_deadlock(struct thread *self, struct nap *nap) {
 
 static void roles_take(struct worker *worker, struct nap *nap) {
     int none = 0;
-    if (!worker->observes && atomic_load(&running) > 0 && atomic_load(&observing) == 0)
-        worker->observes = atomic_compare_exchange_strong(&observing, &none, 1);
-    if (nap->polls && !can_run()) {
+    if (!worker->observes && atomic_load(&sched_running) > 0 && atomic_load(&sched_observing) == 0)
+        worker->observes = atomic_compare_exchange_strong(&sched_observing, &none, 1);
+    if (nap->polls && !token_is_free()) {
         nap->polls = false;
-        atomic_store(&polling, 0);
+        atomic_store(&sched_polling, 0);
     }
     none = 0;
-    if (!nap->polls && can_run() && (atomic_load(&sched_polls) || timers_earliest() != INT64_MAX))
-        nap->polls = atomic_compare_exchange_strong(&polling, &none, 1);
-}
-
-static void observer_pause(struct worker *worker, struct nap *nap) {
-    if (atomic_load(&running) > 0) {
-        nap->quiet = 0;
-    } else if ((nap->quiet += nap->pause) >= QUIET_NS && !stacks_tend((int64_t)os_now_ns())) {
-        worker->observes = false;
-        nap->quiet = 0;
-        atomic_store(&observing, 0); /* the loop looks at `running` after this */
-    }
-    int64_t most = !nap->polls && atomic_load(&sched_poll_waiters) > 0 && can_run() ? OBSERVE_POLL_NS : OBSERVE_MOST_NS;
-    nap->pause = nap->pause * 2 < most ? nap->pause * 2 : most;
+    if (!nap->polls && token_is_free() && (atomic_load(&sched_polls) || timers_earliest() != INT64_MAX))
+        nap->polls = atomic_compare_exchange_strong(&sched_polling, &none, 1);
 }
 
 /* Sleeps until it is woken, something is due, or its pause is over. Goroutines whose descriptors are ready. */
@@ -503,11 +208,11 @@ static struct goroutine *take_nap(struct thread *self, struct worker *worker, st
     struct goroutine *list = NULL;
     int64_t until = INT64_MAX, now = (int64_t)os_now_ns();
     if (worker->observes)
-        until = now + nap->pause;
+        until = now + nap->pace.pause;
     int64_t earliest = nap->polls || worker->observes ? timers_earliest() : INT64_MAX;
-    if (earliest > now || can_run()) /* else as many were fired as may be for now */
+    if (earliest > now || token_is_free()) /* else as many were fired as may be for now */
         until = earliest < until ? earliest : until;
-    struct sleeper *roles[2] = {nap->polls ? &poller : NULL, worker->observes ? &observer : NULL};
+    struct sleeper *roles[2] = {nap->polls ? &sched_poller : NULL, worker->observes ? &sched_observer : NULL};
     for (int i = 0; i < 2; i++)
         if (roles[i]) {
             atomic_store(&roles[i]->worker, worker);
@@ -516,7 +221,8 @@ static struct goroutine *take_nap(struct thread *self, struct worker *worker, st
     bool in_poll = nap->polls && atomic_load(&sched_polls);
     atomic_store(&worker->in_poll, in_poll);
     atomic_thread_fence(memory_order_seq_cst);
-    nap->looks = until == INT64_MAX && nap->look && atomic_load(&running) == 0 && atomic_load(&observing) == 0;
+    nap->looks =
+        until == INT64_MAX && nap->look && atomic_load(&sched_running) == 0 && atomic_load(&sched_observing) == 0;
     if (nap->looks)
         nap->until = until = now + nap->look;
     int64_t wait = until == INT64_MAX ? -1 : until > now ? until - now : 0;
@@ -548,7 +254,7 @@ static bool is_woken(struct worker *worker) {
 
 /* Until there may be something for it, which is looked for then, or is returned. */
 static struct goroutine *idle(struct thread *self, struct worker *worker) {
-    struct nap nap = {.pause = OBSERVE_NS, .look = DEADLOCK_NS};
+    struct nap nap = {.pace.pause = OBSERVE_NS, .look = DEADLOCK_NS};
     struct goroutine *goroutine = NULL;
     atomic_store(&worker->woken, ASLEEP);
     bool sought = worker->seeking;
@@ -557,15 +263,15 @@ static struct goroutine *idle(struct thread *self, struct worker *worker) {
     idle_push(worker);
     token_leave(worker);
     if (sought)
-        atomic_fetch_sub(&seeking, 1);
+        atomic_fetch_sub(&sched_seeking, 1);
     for (;;) {
         atomic_thread_fence(memory_order_seq_cst);
         uint32_t again = LOOK_AGAIN;
         atomic_compare_exchange_strong(&worker->woken, &again, ASLEEP);
-        if (is_woken(worker) || (can_run() && work_waits()))
+        if (is_woken(worker) || (token_is_free() && work_waits()))
             break;
         roles_take(worker, &nap);
-        if (worker->observes && ((goroutine = observe(self, worker)) != NULL || !token_lost(worker)))
+        if (worker->observes && ((goroutine = observer_look(self, worker)) != NULL || !token_lost(worker)))
             break;
         struct goroutine *list = take_nap(self, worker, &nap);
         if (list) {
@@ -574,12 +280,12 @@ static struct goroutine *idle(struct thread *self, struct worker *worker) {
                 break;
         }
         if (worker->observes)
-            observer_pause(worker, &nap);
+            observer_pause(worker, &nap.pace, nap.polls);
         else if (nap.looks && atomic_load(&worker->woken) == ASLEEP && (int64_t)os_now_ns() >= nap.until)
             look_for_deadlock(self, &nap);
     }
     if (nap.polls)
-        atomic_store(&polling, 0);
+        atomic_store(&sched_polling, 0);
     if (!idle_leave(worker)) { /* woken meanwhile */
         while (!is_woken(worker))
             os_cpu_relax();
@@ -601,12 +307,12 @@ static void hand_over(struct worker *worker) {
     worker->stashed = NULL;
     /* The goroutine may have been ready before its worker has come to leave its own token. */
     if (atomic_exchange(&worker->token, 0) == 1 && atomic_exchange(&to->token, 1) == 1)
-        atomic_fetch_sub(&running, 1);
+        atomic_fetch_sub(&sched_running, 1);
     atomic_store(&to->handed, goroutine);
     /* Not by `wake`: it may have found that by itself and be elsewhere, on the idle list, where that would be believed. */
     uint32_t asleep = ASLEEP;
     if (atomic_compare_exchange_strong(&to->woken, &asleep, LOOK_AGAIN))
-        interrupt(to);
+        worker_interrupt(to);
 }
 
 static struct goroutine *wait_for_locked(struct thread *self, struct worker *worker) {
@@ -662,18 +368,17 @@ static struct goroutine *find_work(struct thread *self, struct worker *worker) {
 static void seek_end(struct thread *self, struct worker *worker) {
     if (worker->seeking) {
         worker->seeking = false;
-        if (atomic_fetch_sub(&seeking, 1) == 1 && work_waits())
+        if (atomic_fetch_sub(&sched_seeking, 1) == 1 && work_waits())
             wake_one(self); /* there is more where this came from */
     }
     if (worker->observes) {
         worker->observes = false;
-        atomic_store(&observing, 0);
+        atomic_store(&sched_observing, 0);
     }
     observer_want(self);
 }
 
-/* Nobody knows it before it has all it needs. */
-static bool worker_begin(void *argument) {
+bool worker_begin(void *argument) {
     os_fault_signals_unblock();
     os_goroutine_now.number = -1; /* it is none */
     if (!thread_attach_own(NULL))
@@ -693,7 +398,7 @@ static bool worker_begin(void *argument) {
     return true;
 }
 
-static void worker_body(void *argument) {
+void worker_body(void *argument) {
     struct worker *worker = argument;
     struct thread *self = worker->thread;
     for (;;) {
@@ -701,31 +406,6 @@ static void worker_body(void *argument) {
         seek_end(self, worker);
         worker_run(worker, next);
     }
-}
-
-/* --- told by timers.c and poll.c --- */
-
-struct timers *sched_timers(struct thread *self) {
-    return self->worker && !token_lost(self->worker) ? &self->worker->timers : &timers_of_others;
-}
-
-/* A worker sees its own timers between goroutines. For those of others somebody must be there: the poller; a worker that
- * runs, or the observer; or else one is woken, and becomes the poller. */
-void sched_timer_added(struct thread *self, int64_t when) {
-    bool own = self->worker && !token_lost(self->worker);
-    atomic_thread_fence(memory_order_seq_cst);
-    if (own && (when >= atomic_load(&poller.until) || when - (int64_t)os_now_ns() < SOON_NS))
-        return;
-    look_again_at(&poller, when);
-    if (own)
-        return;
-    look_again_at(&observer, when);
-    if (atomic_load(&running) == 0 && atomic_load(&polling) == 0)
-        wake_one(self);
-}
-
-void sched_poll_made(struct thread *self) {
-    sched_timer_added(self, 0);
 }
 
 /* --- fork --- */
@@ -750,16 +430,8 @@ void workers_forked(struct thread *self) {
     timers_forked(own ? &own->timers : NULL);
     atomic_store(&workers[0], own);
     atomic_store(&worker_count, own ? 1 : 0);
-    atomic_store(&promised, own ? 1 : 0);
-    atomic_store(&running, own && !token_lost(own) ? 1 : 0);
-    idle_list = NULL;
-    atomic_store(&idle_count, 0);
-    atomic_store(&seeking, 0);
-    atomic_store(&observing, 0);
-    atomic_store(&polling, 0);
     atomic_store(&sched_sleeping, 0);
-    atomic_store(&poller.until, 0);
-    atomic_store(&observer.until, 0);
+    wake_forked(own);
 }
 
 void workers_of_child(struct thread *self) {

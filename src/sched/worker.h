@@ -1,4 +1,4 @@
-/* worker.h - workers, for the files of this floor that are about them: queue.c, worker.c, sched.c.
+/* worker.h - workers, for the files of this floor that are about them: queue.c, wake.c, observer.c, worker.c, sched.c.
  *
  * A worker runs goroutines while it has a TOKEN, of which there are GOMAXPROCS. It gives the token up when it finds
  * nothing to do and when its goroutine enters bw_blocking or a long wait of its thread's, and loses it when it has been
@@ -72,19 +72,58 @@ static inline size_t ring_room(struct worker *worker) {
 struct goroutine *next_of_own(struct worker *worker);
 struct goroutine *next_in_line(struct worker *worker); /* for one that yields */
 
-/* --- worker.c --- */
-/* What is on the worker's own stack to do before its next goroutine. */
+/* --- wake.c --- */
+/* Tokens in use: one is counted before a worker's `token` is set, and no more after it was cleared. */
+extern _Atomic int sched_running;
+/* Workers that look for work, or are woken or made to: each that is `seeking` is counted once. While there is one
+ * nobody wakes another; the last that ceases looks whether there is work, as whoever goes to sleep does anyway. */
+extern _Atomic int sched_seeking;
+/* 1: a worker `observes`, or is woken or made to. Who sets it to 0 looks afterwards whether an observer is wanted. */
+extern _Atomic int sched_observing;
+/* 1: a worker is the poller, or looks what poll_hooks have ready; whoever has set it sets it to 0, and nobody else. */
+extern _Atomic int sched_polling;
+/* Of the poller and the observer: who it is, and when it is going to look by itself; 0: it does not sleep. Written
+ * before it looks at the timers for the last time. */
+struct sleeper {
+    struct worker *_Atomic worker;
+    _Atomic int64_t until;
+};
+extern struct sleeper sched_poller, sched_observer;
+/* Then it is to go to its own stack before its next goroutine. */
 static inline bool token_lost(struct worker *worker) {
     return atomic_load_explicit(&worker->token, memory_order_relaxed) == 0;
 }
-/* Its own, or those of threads that are no workers; every so often any. */
-bool timers_due(struct worker *worker);
+static inline bool token_is_free(void) {
+    return atomic_load(&sched_running) < knobs_processors();
+}
+bool token_take(struct worker *worker);
+void token_leave(struct worker *worker);
 /* There is work that the calling thread will not come to at once. */
 void wake_one(struct thread *self);
 /* Somebody should look, by the clock, whether workers get on. */
 void observer_want(struct thread *self);
-bool token_take(struct worker *worker);
-void token_leave(struct worker *worker);
+void idle_push(struct worker *worker);
+bool idle_leave(struct worker *worker);       /* off the idle list, if nobody was there first */
+void worker_interrupt(struct worker *worker); /* `woken` has changed: it is to see that, should it sleep */
+void wake_forked(struct worker *own);         /* in a child, whose only worker that is; NULL: none */
+
+/* --- observer.c --- */
+#define OBSERVE_NS 20000 /* its first pause */
+struct observer_pace {
+    int64_t pause, quiet; /* how long it sleeps until the next look; how long no token has been in use */
+};
+/* One look. With a token afterwards it is an observer no more; what is returned it is to run. */
+struct goroutine *observer_look(struct thread *self, struct worker *worker);
+/* The pause is over: how long is the next? Or it observes no more. `polls`: it is the poller, too. */
+void observer_pause(struct worker *worker, struct observer_pace *pace, bool polls);
+
+/* --- worker.c --- */
+bool worker_begin(void *worker); /* the first step of its thread: nobody knows it before it has all it needs */
+void worker_body(void *worker);
+/* Its own, or those of threads that are no workers; every so often any. */
+bool timers_due(struct worker *worker);
+/* Fires timers that are due, whosever they are, and makes ready those whose descriptors are. */
+void work_collect(struct thread *self, struct worker *worker);
 /* The worker's thread is going to wait, or its goroutine stays for long: others run meanwhile. */
 void worker_steps_aside(struct thread *self, struct worker *worker);
 void workers_forked(struct thread *self);
@@ -101,7 +140,7 @@ void trace_watch(struct thread *self); /* INSIDE, no lock held */
 struct sched_figures {
     int processors, busy, seeking, idle; /* busy: workers that do not sleep */
 };
-void sched_read_figures(struct sched_figures *now); /* worker.c */
+void sched_read_figures(struct sched_figures *now); /* wake.c */
 
 /* --- deadlock.c --- */
 enum deadlock { DEADLOCK_IS, DEADLOCK_NO, DEADLOCK_LATER };
