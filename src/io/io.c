@@ -17,6 +17,7 @@
 enum kind {
     KIND_UNKNOWN,
     KIND_SOCKET,
+    KIND_TCP,
     KIND_STREAM, /* pipes, terminals and their like; made non-blocking */
     KIND_SHARED, /* the same, but one of the first three descriptors: left as it is, and asked whether it is ready */
     KIND_DISK,
@@ -32,13 +33,18 @@ static BW__COLD int find_kind(struct poll_record *record, int fd) {
     int error = os_file_of(fd, &file);
     if (error != 0)
         return error;
-    enum kind kind = file.kind == OS_FILE_SOCKET ? KIND_SOCKET
+    enum kind kind = file.kind == OS_FILE_SOCKET ? (os_is_tcp(fd) ? KIND_TCP : KIND_SOCKET)
                      : file.kind == OS_FILE_DISK ? KIND_DISK
                      : fd <= 2                   ? KIND_SHARED
                                                  : KIND_STREAM;
     if (record)
         atomic_store_explicit(&record->kind, kind, memory_order_relaxed);
     return kind;
+}
+
+static bool is_tcp(struct poll_record *record, int fd) {
+    int kind = kind_of(record);
+    return (kind == KIND_UNKNOWN && record ? find_kind(record, fd) : kind) == KIND_TCP;
 }
 
 /* --- regular files, directories and disks --- */
@@ -161,12 +167,28 @@ static ssize_t write_some(struct poll_record *record, int fd, const struct iovec
 
 /* --- reading and writing --- */
 
+/* As IO_UNTIL_READY, but waits first where the last read has left nothing. */
+static ssize_t read_until_ready(int fd, const struct iovec *pieces, int count) {
+    struct poll_try attempt;
+    enum poll_result wait = poll_begin(&attempt, fd, POLL_READ);
+    ssize_t got = -EAGAIN;
+    bool tries = !poll_is_drained(&attempt);
+    while (wait == POLL_READY && (!tries || (got = read_some(attempt.record, fd, pieces, count)) == -EAGAIN)) {
+        tries = true;
+        wait = poll_wait(&attempt);
+    }
+    if (got > 0 && (size_t)got < bytes_of(pieces, count) && is_tcp(attempt.record, fd))
+        poll_note_drained(&attempt);
+    poll_end(&attempt);
+    return wait == POLL_READY ? got : -io_error_of(wait);
+}
+
 ssize_t bw_readv(int fd, const struct iovec *pieces, int count) {
     if (count < 0 || count > IOV_MAX)
         return io_result(-EINVAL);
     if (bytes_of(pieces, count) == 0) /* nothing is to be waited for */
         return io_result(os_readv(fd, pieces, count));
-    return io_result(IO_UNTIL_READY(fd, POLL_READ, read_some(record, fd, pieces, count)));
+    return io_result(read_until_ready(fd, pieces, count));
 }
 
 ssize_t bw_read(int fd, void *buffer, size_t n) {

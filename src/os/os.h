@@ -188,6 +188,7 @@ int os_close(int fd);
 struct iovec;
 struct msghdr;
 struct sockaddr;
+bool os_is_tcp(int fd);                          /* a connection by TCP, in either version of IP */
 ssize_t os_recv(int fd, void *buffer, size_t n); /* does not wait: -EAGAIN */
 ssize_t os_send(int fd, const void *buffer, size_t n);
 ssize_t os_recv_message(int fd, struct msghdr *message, int flags);

@@ -16,6 +16,12 @@ int os_socket(int family, int type, int protocol) {
     return os_fail_now() ? -EMFILE : result(socket(family, type | SOCK_CLOEXEC, protocol));
 }
 
+bool os_is_tcp(int fd) {
+    int protocol = 0;
+    socklen_t length = sizeof protocol;
+    return getsockopt(fd, SOL_SOCKET, SO_PROTOCOL, &protocol, &length) == 0 && protocol == IPPROTO_TCP;
+}
+
 int os_accept(int fd, struct sockaddr *address, unsigned *length) {
     int accepted;
     if (os_fail_now())

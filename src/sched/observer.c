@@ -13,9 +13,11 @@
 #include "worker.h"
 
 #define OBSERVE_MOST_NS 5000000
-#define OBSERVE_POLL_NS 200000 /* while descriptors are waited for and nobody polls */
-#define QUIET_NS 10000000      /* no token in use for so long: the observer goes to sleep */
+#define UNPOLLED_NS 1000000 /* descriptors are left to the workers for so long */
+#define QUIET_NS 10000000   /* no token in use for so long: the observer goes to sleep */
 #define STUCK_NS 10000000
+
+_Atomic bool sched_polled;
 
 /* A worker's run_next that is there since before the last look, in the same turn. */
 static struct worker *waiting_run_next(void) {
@@ -65,18 +67,18 @@ static void take_from_stuck(uint64_t now) {
     }
 }
 
-struct goroutine *observer_look(struct thread *self, struct worker *worker) {
+struct goroutine *observer_look(struct thread *self, struct worker *worker, const struct observer_pace *pace) {
     struct worker *from = waiting_run_next();
     if (from && token_is_free() && token_take(worker))
         return atomic_exchange(&from->run_next, NULL);
     take_from_stuck(os_now_ns());
     stacks_tend((int64_t)os_now_ns());
     if (!token_is_free())
-        work_collect(self, worker);
+        work_collect(self, worker, pace->unpolled >= UNPOLLED_NS);
     return NULL;
 }
 
-void observer_pause(struct worker *worker, struct observer_pace *pace, bool polls) {
+void observer_pause(struct worker *worker, struct observer_pace *pace) {
     if (atomic_load(&sched_running) > 0) {
         pace->quiet = 0;
     } else if ((pace->quiet += pace->pause) >= QUIET_NS && !stacks_tend((int64_t)os_now_ns())) {
@@ -84,7 +86,8 @@ void observer_pause(struct worker *worker, struct observer_pace *pace, bool poll
         pace->quiet = 0;
         atomic_store(&sched_observing, 0); /* the loop in idle looks at the tokens after this */
     }
-    int64_t most =
-        !polls && atomic_load(&sched_poll_waiters) > 0 && token_is_free() ? OBSERVE_POLL_NS : OBSERVE_MOST_NS;
+    bool unpolled = !atomic_exchange(&sched_polled, false) && !token_is_free() && atomic_load(&sched_poll_waiters) > 0;
+    pace->unpolled = unpolled ? pace->unpolled + pace->pause : 0;
+    int64_t most = unpolled ? UNPOLLED_NS : OBSERVE_MOST_NS;
     pace->pause = pace->pause * 2 < most ? pace->pause * 2 : most;
 }

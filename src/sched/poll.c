@@ -11,7 +11,12 @@
  *
  * Programs may close a descriptor behind the library's back, and epoll forgets it without a word. So before it waits a
  * goroutine asks which file its descriptor means (fstat; two sockets that are open have different numbers), and for other
- * files than sockets whether epoll still has it.
+ * files than sockets whether epoll still has it. Of a socket that epoll has had, and that has no deadline, this is asked
+ * only if the wait turns out to be long (doubts.c): until then the wait is DOUBTED.
+ *
+ * A read by TCP that got less than it asked for has taken all there was, and an event will tell of more: the next one
+ * waits without trying first. Where that is wrong after all (data behind an urgent byte, a record of another kind by
+ * kernel TLS), the wait is found out when it is doubted.
  *
  * A waiter's record is on its stack. It is put on the list, the lock released, and then the goroutine parks; whoever
  * takes the waiter off the list before that is done leaves it to `commit` to make the goroutine ready. So no lock is held
@@ -78,7 +83,10 @@ enum { WAITER_LISTED, WAITER_PARKED, WAITER_WOKEN };
 struct poll_waiter {
     struct goroutine *goroutine;
     _Atomic uint32_t state;
-    bool listed; /* under the record's lock */
+    bool listed;       /* under the record's lock */
+    bool doubted;      /* nobody has asked yet whether this is the file that epoll has */
+    bool again;        /* it is not, and the number another file's: the call is to be made again */
+    uint32_t examined; /* the record's, when the wait began */
     enum poll_result result;
     int event; /* of a thread's; -1: the system gave none, it looks from time to time */
     struct poll_waiter *next, *previous;
@@ -134,7 +142,7 @@ static void wake_all(struct poll_side *side, enum poll_result result, struct pol
 
 /* --- no lock is held --- */
 
-static void make_ready(struct thread *self, struct goroutine *list) {
+void poll_make_ready(struct thread *self, struct goroutine *list) {
     for (struct goroutine *next; list; list = next) {
         next = list->next;
         sched_ready(self, list);
@@ -181,7 +189,7 @@ static void fire(struct thread *self, struct poll_record *record, enum poll_dire
     os_lock_release(&record->lock);
     if (added)
         sched_timer_added(self, when);
-    make_ready(self, ready.first);
+    poll_make_ready(self, ready.first);
 }
 static void fire_reading(struct thread *self, struct timer *timer, int64_t now) {
     (void)now;
@@ -226,6 +234,7 @@ static void forget(struct poll_record *record, uint32_t sequence, struct poll_re
     atomic_store_explicit(&record->sequence, sequence, memory_order_release);
     record->known = record->watched = false;
     atomic_store_explicit(&record->kind, 0, memory_order_relaxed);
+    atomic_store_explicit(&record->drained, 0, memory_order_relaxed);
     for (int i = 0; i < 2; i++) {
         atomic_store_explicit(&record->sides[i].deadline, 0, memory_order_relaxed);
         wake_all(&record->sides[i], POLL_CLOSED, ready);
@@ -236,9 +245,13 @@ static uint32_t next_sequence(const struct poll_record *record) {
     return (record->sequence | 1) + 1;
 }
 
+static bool is_same_file(const struct os_file *one, const struct os_file *other) {
+    return one->device == other->device && one->number == other->number;
+}
+
 /* What the descriptor is found to be. False: it is still the file that is being closed. Under the lock. */
 static bool identify(struct poll_record *record, const struct os_file *file, struct poll_ready *ready) {
-    bool same = record->known && record->file.device == file->device && record->file.number == file->number;
+    bool same = record->known && is_same_file(&record->file, file);
     if (!same) {
         if (record->known || record->sequence & 1)
             forget(record, next_sequence(record), ready);
@@ -259,7 +272,7 @@ void poll_fresh(int fd) {
         forget(record, next_sequence(record), &ready);
     atomic_store_explicit(&record->kind, 0, memory_order_relaxed);
     os_lock_release(&record->lock);
-    make_ready(self, ready.first);
+    poll_make_ready(self, ready.first);
     thread_leave(self);
 }
 
@@ -279,7 +292,7 @@ int poll_close(int fd) {
     if (watched)
         poller_unwatch(fd);
     os_lock_release(&record->lock);
-    make_ready(self, ready.first);
+    poll_make_ready(self, ready.first);
     thread_leave(self);
 
     int error = os_close(fd);
@@ -290,9 +303,36 @@ int poll_close(int fd) {
     if (record->sequence == closing) /* else the number has its next file already */
         forget(record, next_sequence(record), &ready);
     os_lock_release(&record->lock);
-    make_ready(self, ready.first);
+    poll_make_ready(self, ready.first);
     thread_leave(self);
     return error;
+}
+
+bool poll_examine(struct poll_record *record, struct poll_ready *ready) {
+    uint32_t now = record->examined++;
+    bool doubted = false, old = false;
+    for (int i = 0; i < 2; i++)
+        for (struct poll_waiter *waiter = record->sides[i].first; waiter; waiter = waiter->next) {
+            doubted |= waiter->doubted;
+            old |= waiter->doubted && waiter->examined != now;
+        }
+    if (!old)
+        return doubted;
+    struct os_file file;
+    bool open = os_file_of(record->number, &file) == 0, same = open && is_same_file(&record->file, &file);
+    for (int i = 0; i < 2; i++)
+        for (struct poll_waiter *waiter = record->sides[i].first; waiter; waiter = waiter->next) {
+            waiter->again = waiter->doubted && open && !same;
+            waiter->doubted = false;
+        }
+    if (!open)
+        forget(record, next_sequence(record), ready);
+    else if (!same)
+        identify(record, &file, ready);
+    for (int i = 0; i < 2; i++)
+        if (record->sides[i].first && os_is_ready(record->number, i == POLL_WRITE))
+            side_event(record, i, false, ready);
+    return false;
 }
 
 /* --- waiting --- */
@@ -311,7 +351,7 @@ static BW__COLD enum poll_result begin_late(struct poll_try *attempt) {
                                                                : POLL_READY;
     attempt->sequence = record->sequence;
     os_lock_release(&record->lock);
-    make_ready(self, ready.first);
+    poll_make_ready(self, ready.first);
     thread_leave(self);
     return result;
 }
@@ -341,7 +381,7 @@ void poll_pass(struct poll_try *attempt) {
     if (side->first && record->sequence == attempt->sequence)
         wake_first(side, POLL_READY, &ready);
     os_lock_release(&record->lock);
-    make_ready(self, ready.first);
+    poll_make_ready(self, ready.first);
     thread_leave(self);
 }
 
@@ -401,7 +441,7 @@ static enum poll_result wait_beside(struct poll_try *attempt, const struct os_fi
     }
     bool waits = waiter.listed;
     os_lock_release(&record->lock);
-    make_ready(self, ready.first);
+    poll_make_ready(self, ready.first);
     thread_leave(self);
     if (waits) {
         bool is_ready = wait_itself(attempt, &waiter, deadline);
@@ -422,25 +462,35 @@ static enum poll_result wait_beside(struct poll_try *attempt, const struct os_fi
     return result;
 }
 
+/* Which file it is may be asked later. */
+static bool is_trusted(const struct poll_record *record, const struct poll_side *side) {
+    return record->known && record->watched && record->file.kind == OS_FILE_SOCKET && !(record->sequence & 1) &&
+           atomic_load_explicit(&side->deadline, memory_order_relaxed) == 0;
+}
+
 enum poll_result poll_wait(struct poll_try *attempt) {
     struct poll_record *record = attempt->record;
-    struct os_file file;
+    struct os_file file = {0};
     attempt->waited = true;
-    if (os_file_of(attempt->fd, &file) != 0)
-        return POLL_CLOSED;
     struct thread *self = thread_enter();
     if (record == NULL || self->worker == NULL || self->overflowed_at != 0) {
         thread_leave(self);
-        return wait_beside(attempt, &file);
+        return os_file_of(attempt->fd, &file) == 0 ? wait_beside(attempt, &file) : POLL_CLOSED;
     }
     struct poll_side *side = &record->sides[attempt->direction];
     struct poll_waiter waiter = {.goroutine = sched_current(self), .event = -1};
     struct poll_ready ready = {NULL, &ready.first};
     enum poll_result result = POLL_READY;
-    bool added = false, refused = false;
+    bool added = false, doubted = false, refused = false, open = true;
     os_lock_acquire(&record->lock);
+    bool trusted = is_trusted(record, side);
+    if (!trusted) {
+        os_lock_release(&record->lock);
+        open = os_file_of(attempt->fd, &file) == 0;
+        os_lock_acquire(&record->lock);
+    }
     bool other = record->sequence != attempt->sequence;
-    if (other || !identify(record, &file, &ready))
+    if (other || !open || (!trusted && !identify(record, &file, &ready)))
         result = POLL_CLOSED;
     else if (record->sequence != attempt->sequence)
         attempt->sequence = record->sequence; /* another file than the call was made for: it is to be made again */
@@ -449,19 +499,28 @@ enum poll_result poll_wait(struct poll_try *attempt) {
     else if (record->edges[attempt->direction] == attempt->edges &&
              !(refused = poller_watch(record, attempt->fd) != 0)) {
         note_number(attempt->fd);
+        waiter.doubted = trusted;
+        waiter.examined = record->examined;
         side_append(side, &waiter);
         added = arm(self, side);
+        doubted = trusted && poll_doubt(self, record, attempt->fd);
     }
     int64_t when = side->timer.when;
     bool parks = waiter.listed;
     os_lock_release(&record->lock);
     if (added)
         sched_timer_added(self, when);
-    make_ready(self, ready.first);
+    if (doubted)
+        poll_doubt_added(self);
+    poll_make_ready(self, ready.first);
     if (parks) {
         poller_tell(self);
         self = sched_park(self, "IO wait", commit, &waiter);
         result = waiter.result;
+        if (waiter.again) {
+            result = POLL_READY;
+            attempt->sequence = atomic_load(&record->sequence);
+        }
     }
     attempt->edges = atomic_load_explicit(&record->edges[attempt->direction], memory_order_acquire);
     thread_leave(self);
@@ -506,7 +565,7 @@ int poll_set_deadline(int fd, int64_t deadline, bool reading, bool writing) {
     for (int i = 0; i < 2; i++)
         if (added[i])
             sched_timer_added(self, when[i]);
-    make_ready(self, ready.first);
+    poll_make_ready(self, ready.first);
     thread_leave(self);
     return open ? 0 : -EBADF;
 }
@@ -527,5 +586,5 @@ void poll_records_forked(struct thread *self) {
             for (int i = 0; i < 2; i++)
                 wake_all(&record->sides[i], POLL_READY, &ready); /* each finds another way to wait */
     }
-    make_ready(self, ready.first);
+    poll_make_ready(self, ready.first);
 }

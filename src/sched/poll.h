@@ -20,6 +20,16 @@ void poll_event(int fd, uint32_t sequence, uint32_t what, struct poll_ready *rea
 /* In the child, where epoll has nothing: what is waited for is added anew. INSIDE, no lock held. */
 void poll_records_forked(struct thread *self);
 
+void poll_make_ready(struct thread *self, struct goroutine *list);
+/* Asks which file it is, if any wait since before it was examined last without that having been asked. True: some came
+ * later. Under the record's lock. */
+bool poll_examine(struct poll_record *record, struct poll_ready *ready);
+
+/* --- doubts.c --- */
+/* It is to be examined in a while, if it is not yet. Under the record's lock. True: poll_doubt_added must be called. */
+bool poll_doubt(struct thread *self, struct poll_record *record, int fd);
+void poll_doubt_added(struct thread *self); /* no lock held */
+
 /* --- poller.c --- */
 /* From here on events of the descriptor are told: 0, or -errno. Under the record's lock. */
 int poller_watch(struct poll_record *record, int fd);

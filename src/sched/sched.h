@@ -178,11 +178,17 @@ struct poll_record {
     _Atomic uint32_t sequence; /* changes when the descriptor stands for another file; odd: it is being closed */
     _Atomic uint32_t edges[2]; /* events so far */
     _Atomic uint32_t kind;     /* as floor 5 uses it; 0 for another file */
+    _Atomic uint64_t drained;  /* past one: `edges` of reading when a call had taken all that there was; 0: not known */
     os_lock lock;
     bool known;   /* `file` is what the descriptor stands for */
     bool watched; /* and epoll has it */
     struct os_file file;
     struct poll_side sides[2];
+    int number;               /* the descriptor, once it is doubted (doubts.c) */
+    bool doubted;             /* on the list of those */
+    uint32_t examined;        /* how often */
+    int64_t doubted_at;       /* os_now_ns */
+    struct poll_record *next; /* on that list */
 };
 struct poll_try {
     struct poll_record *record; /* NULL: there is no memory for one */
@@ -194,6 +200,15 @@ struct poll_try {
 enum poll_result { POLL_READY, POLL_CLOSED, POLL_TIMEOUT };
 /* POLL_READY, or POLL_TIMEOUT: its deadline is over. Not INSIDE, like the next two. */
 enum poll_result poll_begin(struct poll_try *attempt, int fd, enum poll_direction direction);
+/* A read has taken all that there was, and of what comes an event is sure to tell: the next one may wait first. */
+static inline void poll_note_drained(struct poll_try *attempt) {
+    if (attempt->record)
+        atomic_store_explicit(&attempt->record->drained, (uint64_t)attempt->edges + 1, memory_order_relaxed);
+}
+static inline bool poll_is_drained(const struct poll_try *attempt) {
+    return attempt->record &&
+           atomic_load_explicit(&attempt->record->drained, memory_order_relaxed) == (uint64_t)attempt->edges + 1;
+}
 /* The descriptor was found not ready since. After POLL_READY it is worth another call. The caller may be on another
  * thread afterwards. */
 enum poll_result poll_wait(struct poll_try *attempt);

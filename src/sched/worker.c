@@ -125,6 +125,8 @@ static struct goroutine *share_out(struct thread *self, struct worker *worker, s
 
 static struct goroutine *poll_now(struct thread *self) {
     int none = 0;
+    if (!token_lost(self->worker) && !atomic_load_explicit(&sched_polled, memory_order_relaxed))
+        atomic_store(&sched_polled, true);
     if (atomic_load(&sched_poll_waiters) == 0 || atomic_load(&sched_polling) ||
         !atomic_compare_exchange_strong(&sched_polling, &none, 1))
         return NULL;
@@ -163,9 +165,10 @@ static struct goroutine *look(struct thread *self, struct worker *worker) {
     return next_of_own(worker);
 }
 
-void work_collect(struct thread *self, struct worker *worker) {
+void work_collect(struct thread *self, struct worker *worker, bool polls) {
     run_all_due(self);
-    share_out(self, worker, poll_now(self));
+    if (polls)
+        share_out(self, worker, poll_now(self));
 }
 
 /* --- sleeping --- */
@@ -271,7 +274,7 @@ static struct goroutine *idle(struct thread *self, struct worker *worker) {
         if (is_woken(worker) || (token_is_free() && work_waits()))
             break;
         roles_take(worker, &nap);
-        if (worker->observes && ((goroutine = observer_look(self, worker)) != NULL || !token_lost(worker)))
+        if (worker->observes && ((goroutine = observer_look(self, worker, &nap.pace)) != NULL || !token_lost(worker)))
             break;
         struct goroutine *list = take_nap(self, worker, &nap);
         if (list) {
@@ -280,7 +283,7 @@ static struct goroutine *idle(struct thread *self, struct worker *worker) {
                 break;
         }
         if (worker->observes)
-            observer_pause(worker, &nap.pace, nap.polls);
+            observer_pause(worker, &nap.pace);
         else if (nap.looks && atomic_load(&worker->woken) == ASLEEP && (int64_t)os_now_ns() >= nap.until)
             look_for_deadlock(self, &nap);
     }

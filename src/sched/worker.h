@@ -110,12 +110,15 @@ void wake_forked(struct worker *own);         /* in a child, whose only worker t
 /* --- observer.c --- */
 #define OBSERVE_NS 20000 /* its first pause */
 struct observer_pace {
-    int64_t pause, quiet; /* how long it sleeps until the next look; how long no token has been in use */
+    int64_t pause;    /* how long it sleeps until the next look */
+    int64_t quiet;    /* how long no token has been in use */
+    int64_t unpolled; /* how long all were, and none whose they were has looked for ready descriptors */
 };
 /* One look. With a token afterwards it is an observer no more; what is returned it is to run. */
-struct goroutine *observer_look(struct thread *self, struct worker *worker);
-/* The pause is over: how long is the next? Or it observes no more. `polls`: it is the poller, too. */
-void observer_pause(struct worker *worker, struct observer_pace *pace, bool polls);
+struct goroutine *observer_look(struct thread *self, struct worker *worker, const struct observer_pace *pace);
+extern _Atomic bool sched_polled; /* a worker with a token has looked for ready descriptors since the last pause */
+/* The pause is over: how long is the next? Or it observes no more. */
+void observer_pause(struct worker *worker, struct observer_pace *pace);
 
 /* --- worker.c --- */
 bool worker_begin(void *worker); /* the first step of its thread: nobody knows it before it has all it needs */
@@ -123,7 +126,7 @@ void worker_body(void *worker);
 /* Its own, or those of threads that are no workers; every so often any. */
 bool timers_due(struct worker *worker);
 /* Fires timers that are due, whosever they are, and makes ready those whose descriptors are. */
-void work_collect(struct thread *self, struct worker *worker);
+void work_collect(struct thread *self, struct worker *worker, bool polls);
 /* The worker's thread is going to wait, or its goroutine stays for long: others run meanwhile. */
 void worker_steps_aside(struct thread *self, struct worker *worker);
 void workers_forked(struct thread *self);
