@@ -118,19 +118,10 @@ void thread_safe_end(struct thread *self);
 void thread_poll(struct thread *self);
 /* Words of a stack, copied although the sanitizers would object (roots.c). */
 void thread_copy_words(uintptr_t *to, uintptr_t from, uintptr_t end);
-/* What ended threads returned and nobody has joined: (pthread_t, value) pairs. */
-void threads_results(uintptr_t *lo, uintptr_t *hi);
-void threads_reap(void); /* records of threads that ended without telling; INSIDE, with the gc lock, the world runs */
-void threads_each(void (*visit)(struct thread *, void *), void *context); /* while the world is stopped */
-void threads_each_locked(void (*visit)(struct thread *, void *),
-                         void *context); /* at any time, SAFE; it takes no lock */
-/* From here on it is on that stack. */
-void thread_set_stack(struct thread *self, os_stack stack);
 void runtime_make(void); /* makes everything once; any thread, any number of calls */
 /* The calling thread panics: may what it deferred run, and the panic be recovered? Not in a signal handler, nor INSIDE.
  * Ends bw_blocking. */
 bool thread_may_recover(void);
-void thread_recovered(void); /* it goes on, on its own stack */
 
 /* Makes a thread of the library's own, SAFE meanwhile: libc takes locks for it that a stopped thread may hold, and a
  * stop must not wait for whoever waits for those. INSIDE, no lock held. (Who holds the gc lock need not: no other stops
@@ -140,6 +131,30 @@ bool thread_start_internal(struct thread *self, bool (*begin)(void *), void (*bo
 /* What `begin` does, or is: the thread gets its record, and is INSIDE from here on. false: out of memory. */
 bool thread_attach_internal(void *unused); /* for one that allocates nothing; it polls */
 bool thread_attach_own(void *unused);      /* with a cache: it runs code of the program */
+
+/* --- records.c --- */
+extern os_lock threads_lock;     /* of the list of records */
+struct thread *record_new(void); /* in the list, SAFE; NULL: out of memory */
+void record_free(struct thread *thread);
+void threads_reap(void); /* records of threads that ended without telling; INSIDE, with the gc lock, the world runs */
+void threads_each(void (*visit)(struct thread *, void *), void *context); /* while the world is stopped */
+void threads_each_locked(void (*visit)(struct thread *, void *),
+                         void *context);  /* at any time, SAFE; it takes no lock */
+void records_forked(struct thread *self); /* in a child, with threads_lock: no other thread is there */
+
+/* --- results.c --- */
+void results_keep(void *value);        /* the calling thread is about to end and return it */
+void results_joined(pthread_t thread); /* its value is the joiner's now, or nobody's */
+/* What ended threads returned and nobody has joined: (pthread_t, value) pairs. */
+void threads_results(uintptr_t *lo, uintptr_t *hi);
+
+/* --- overflow.c --- */
+/* From here on it is on that stack. */
+void thread_set_stack(struct thread *self, os_stack stack);
+/* The calling thread is in its reserve, as far as is known; if that is so it panics. */
+BW__COLD void thread_check_stack(struct thread *self);
+void thread_recovered(void); /* it goes on, on its own stack */
+extern const struct os_fault_hooks thread_fault_hooks;
 
 /* --- stop.c --- */
 void world_stop(struct thread *self); /* the caller is INSIDE and holds the gc lock */

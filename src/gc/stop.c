@@ -17,8 +17,6 @@ _Atomic bool world_short;
 static _Atomic uint32_t acknowledgements;
 static struct thread *stopper;
 
-extern os_lock threads_lock;
-
 #define SPIN_NS 100000
 #define AGAIN_NS (OS_STOP_SIGNAL_MAY_MISS ? 300000 : 10000000)
 #define COURTESY_ROUNDS 100 /* some microseconds, in which a thread that allocates stops by itself */

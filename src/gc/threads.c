@@ -1,4 +1,9 @@
-/* threads.c - the records of threads: made by pthread_create for its new thread, or by a thread's first allocation. */
+/* threads.c - threads and the library: entering and leaving it, beginning and ending, signal handlers, fork.
+ *
+ * Each thread has a record (records.c), made by pthread_create for its new thread, or by a thread's first call. Only the
+ * thread itself writes its state, by which stop.c sees whether it is stopped (docs/models/stop.pml). Whoever leaves SAFE
+ * looks after that whether the world is being stopped; whoever becomes INSIDE, whether the fork gate is shut.
+ */
 #include "gc.h"
 
 #include "../os/os_interpose.h"
@@ -14,86 +19,9 @@ __thread struct thread *thread_current __attribute__((tls_model("initial-exec"))
 /* The frame of the signal handler of the program that this thread is in; 0: in none. */
 static __thread uintptr_t handler_frame __attribute__((tls_model("initial-exec")));
 
-os_lock threads_lock;
-static struct thread *threads;
-static struct thread *pool; /* records are never unmapped: a signal may be on its way */
 static pthread_key_t end_key;
 static pthread_once_t made = PTHREAD_ONCE_INIT;
 static _Atomic bool runtime_made;
-
-static void unlink_record(struct thread *thread) {
-    if (thread->previous)
-        thread->previous->next = thread->next;
-    else
-        threads = thread->next;
-    if (thread->next)
-        thread->next->previous = thread->previous;
-    thread->next = pool;
-    pool = thread;
-}
-
-static struct thread *record_new(void) {
-    static uint32_t records;
-    os_lock_acquire(&threads_lock);
-    if (pool == NULL) {
-        size_t bytes = 65536;
-        struct thread *slab = os_map(bytes);
-        for (size_t i = 0; slab && i < bytes / sizeof *slab; i++) {
-            slab[i].number = records++;
-            slab[i].next = pool;
-            pool = &slab[i];
-        }
-    }
-    struct thread *thread = pool;
-    if (thread) {
-        pool = thread->next;
-        __typeof__(thread->stacks) stacks = thread->stacks;
-        uint32_t number = thread->number;
-        memset(thread, 0, sizeof *thread);
-        thread->stacks = stacks;
-        thread->number = number;
-        atomic_store(&thread->state, THREAD_SAFE);
-        thread->next = threads;
-        if (threads)
-            threads->previous = thread;
-        threads = thread;
-    }
-    os_lock_release(&threads_lock);
-    return thread;
-}
-
-static void record_free(struct thread *thread) {
-    os_lock_acquire(&threads_lock);
-    unlink_record(thread);
-    os_lock_release(&threads_lock);
-}
-
-void threads_each(void (*visit)(struct thread *, void *), void *context) {
-    for (struct thread *thread = threads; thread; thread = thread->next)
-        visit(thread, context);
-}
-
-void threads_each_locked(void (*visit)(struct thread *, void *), void *context) {
-    os_lock_acquire(&threads_lock);
-    threads_each(visit, context);
-    os_lock_release(&threads_lock);
-}
-
-void threads_reap(void) {
-    for (;;) {
-        struct thread *dead = NULL;
-        os_lock_acquire(&threads_lock);
-        for (struct thread *thread = threads; thread && !dead; thread = thread->next)
-            if (atomic_load(&thread->gone))
-                dead = thread;
-        os_lock_release(&threads_lock);
-        if (dead == NULL)
-            return;
-        if (dead->cache)
-            cache_unmake(dead->cache);
-        record_free(dead);
-    }
-}
 
 /* --- the states --- */
 
@@ -169,50 +97,13 @@ void thread_poll(struct thread *self) {
 
 static void thread_ended(void *record);
 
-static bool may_panic(void) {
-    struct thread *self = thread_current;
-    return self == NULL || (!self->internal && atomic_load(&self->state) != THREAD_INSIDE);
-}
-
-#define SPARE_STACK_BYTES ((size_t)256 << 10)
-
-static bool is_on_spare_stack(const struct thread *self, uintptr_t at) {
-    return self->overflowed_at != 0 && at < self->stacks.spare.hi && at >= self->stacks.spare.lo - SPARE_STACK_BYTES;
-}
-
-static os_stack stack_at(uintptr_t at) {
-    struct thread *self = thread_current;
-    if (self == NULL)
-        return (os_stack){0, 0};
-    return is_on_spare_stack(self, at) ? (os_stack){self->stacks.spare.lo + os_page_bytes(), self->stacks.spare.hi}
-                                       : self->stack;
-}
-
-/* In the handler of the fault. */
-static os_stack spare_stack(uintptr_t from) {
-    struct thread *self = thread_current;
-    os_stack none = {0, 0};
-    if (self == NULL || is_on_spare_stack(self, from))
-        return none;
-    if (self->stacks.spare.hi == 0) {
-        char *memory = os_map(SPARE_STACK_BYTES);
-        if (memory == NULL || !os_forbid(memory, os_page_bytes()))
-            return none;
-        self->stacks.spare = (os_range){(uintptr_t)memory, (uintptr_t)memory + SPARE_STACK_BYTES};
-    }
-    self->overflowed_at = from;
-    return (os_stack){self->stacks.spare.lo + os_page_bytes(), self->stacks.spare.hi};
-}
-
-static const struct os_fault_hooks fault_hooks = {may_panic, stack_at, spare_stack};
-
 static void runtime_make_once(void) {
     knobs_read();
     heap_make();
     if (pthread_key_create(&end_key, thread_ended) != 0)
         os_fatal("burrow: pthread_key_create failed: too many keys in use");
     world_stop_install();
-    os_fault_panics(&fault_hooks);
+    os_fault_panics(&thread_fault_hooks);
     os_watch_fork();
     atomic_store(&runtime_made, true);
     if (knobs.ledger_at_exit)
@@ -222,26 +113,6 @@ static void runtime_make_once(void) {
 void runtime_make(void) {
     if (!atomic_load_explicit(&runtime_made, memory_order_acquire))
         pthread_once(&made, runtime_make_once);
-}
-
-/* A stack that overflows while the thread is INSIDE is the end of the program: the structures are as they are. So who is
- * near its end does not get in, but panics. Collecting takes some 5 KiB, tracing and dynamic linking included. */
-#define RESERVE_BYTES ((uintptr_t)16 << 10)
-
-static uintptr_t reserve_of(os_stack stack) {
-    return (stack.hi - stack.lo) / 4 < RESERVE_BYTES ? (stack.hi - stack.lo) / 4 : RESERVE_BYTES;
-}
-
-void thread_set_stack(struct thread *self, os_stack stack) {
-    self->stack = stack;
-    self->reserve = reserve_of(stack);
-}
-
-static BW__COLD void check_stack(struct thread *self) {
-    self->stack.lo = os_stack_now(self->stack).lo;
-    self->reserve = reserve_of(self->stack);
-    if ((uintptr_t)__builtin_frame_address(0) - self->stack.lo < self->reserve)
-        os_stack_overflow();
 }
 
 /* The calling thread takes a record for its own; it is SAFE. */
@@ -355,12 +226,6 @@ bool thread_may_recover(void) {
     return true;
 }
 
-void thread_recovered(void) {
-    struct thread *self = thread_current;
-    if (self)
-        self->overflowed_at = 0;
-}
-
 /* Leaving bw_blocking: what was saved must not keep objects alive. */
 static void end_blocking(struct thread *self) {
     self->blocking = 0;
@@ -401,7 +266,7 @@ struct thread *thread_enter(void) {
         if (atomic_load_explicit(&self->state, memory_order_relaxed) == THREAD_INSIDE)
             refuse_in_handler();
         if (__builtin_expect((uintptr_t)__builtin_frame_address(0) - self->stack.lo < self->reserve, 0))
-            check_stack(self);
+            thread_check_stack(self);
         if (self->internal)
             thread_safe_end(self);
         else if (atomic_load_explicit(&self->state, memory_order_relaxed) == THREAD_SAFE) {
@@ -532,74 +397,12 @@ static void hook_begin(void *record) {
     thread_leave(self);
 }
 
-/* --- what threads return ---
- * Between a thread's end and its joining the value is only in libc's record of the thread, which nothing searches. */
-struct result {
-    pthread_t thread;
-    void *value;
-};
-static os_lock results_lock;
-static struct result *results;
-static _Atomic size_t result_count; /* changed under the lock, which hook_joined spares itself if it is 0 */
-static size_t result_capacity;
-
-static size_t results_now(void) {
-    return atomic_load_explicit(&result_count, memory_order_relaxed);
-}
-
-void threads_results(uintptr_t *lo, uintptr_t *hi) {
-    *lo = (uintptr_t)results;
-    *hi = (uintptr_t)(results + results_now());
-}
-
 static void hook_returns(void *value) {
-    pthread_attr_t attributes;
-    int detached = PTHREAD_CREATE_JOINABLE;
     if (thread_current && thread_current->worker)
         os_fatal("burrow: pthread_exit in a goroutine: it would end the thread of others");
     if (os_panic_hooks_if_linked())
         os_panic_hooks_if_linked()->thread_exits();
-    if (heap.base == 0 || !heap_contains(value))
-        return;
-    if (pthread_getattr_np(pthread_self(), &attributes) == 0) {
-        pthread_attr_getdetachstate(&attributes, &detached);
-        pthread_attr_destroy(&attributes);
-    }
-    if (detached == PTHREAD_CREATE_DETACHED)
-        return;
-    struct thread *self = thread_enter();
-    os_lock_acquire(&results_lock);
-    size_t count = results_now();
-    if (count == result_capacity) {
-        size_t wanted = result_capacity ? result_capacity * 2 : 256;
-        struct result *larger = os_map(wanted * sizeof *larger);
-        if (larger == NULL)
-            os_fatal("runtime: out of memory: cannot keep what a thread returns");
-        if (result_capacity) {
-            memcpy(larger, results, count * sizeof *larger);
-            os_unmap(results, result_capacity * sizeof *larger);
-        }
-        results = larger;
-        result_capacity = wanted;
-    }
-    results[count] = (struct result){pthread_self(), value};
-    atomic_store_explicit(&result_count, count + 1, memory_order_relaxed);
-    os_lock_release(&results_lock);
-    thread_leave(self);
-}
-
-static void hook_joined(pthread_t thread) {
-    if (results_now() == 0) /* no value of this thread can be there: it was put there before the join */
-        return;
-    struct thread *self = thread_enter();
-    os_lock_acquire(&results_lock);
-    size_t count = results_now();
-    for (size_t i = count; i-- > 0;)
-        if (pthread_equal(results[i].thread, thread))
-            results[i] = results[--count];
-    atomic_store_explicit(&result_count, count, memory_order_relaxed);
-    os_lock_release(&results_lock);
-    thread_leave(self);
+    results_keep(value);
 }
 
 /* A wait within libc, whose frame holds the registers and outlives it: as bw_blocking. */
@@ -722,14 +525,7 @@ static void hook_fork_child(void) {
             atomic_store(&fork_gate, GATE_SHUT_FOR_EVER);
         return;
     }
-    for (struct thread *thread = threads, *next; thread; thread = next) {
-        next = thread->next;
-        if (thread == self)
-            continue;
-        if (thread->cache)
-            cache_unmake(thread->cache);
-        unlink_record(thread);
-    }
+    records_forked(self);
     self->id = os_thread_id();
     mark_forget_helpers();
     specials_forget_threads();
@@ -748,7 +544,7 @@ const os_thread_hooks os_thread_hooks_table = {
     .begin = hook_begin,
     .abandon = hook_abandon,
     .returns = hook_returns,
-    .joined = hook_joined,
+    .joined = results_joined,
     .wait_begin = hook_wait_begin,
     .wait_end = hook_wait_end,
     .handler_begin = hook_handler_begin,

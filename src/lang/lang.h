@@ -37,6 +37,10 @@ const bw_type *type_by_description(const bw__description *description); /* INSID
 const bw_type *type_pointer_to(const bw_type *element);
 const bw_type *type_slice_of(const bw_type *element);
 
+/* --- type_words.c --- */
+/* Fills the maps of a type whose parts have theirs. `field_class`: of opaque bytes, whether pointers can be in them. */
+void type_map_words(struct type_info *info, uint32_t field_class);
+
 /* --- safe.c --- */
 /* The description of a type of burrow/sync.h or burrow/atomic.h; NULL: it is none. */
 const bw__description *safe_type(const char *name, size_t length);
