@@ -17,7 +17,7 @@
 #define QUIET_NS 10000000   /* no token in use for so long: the observer goes to sleep */
 #define STUCK_NS 10000000
 
-_Atomic bool sched_polled;
+_Atomic bool sched_polled, sched_taken;
 
 /* A worker's run_next that is there since before the last look, in the same turn. */
 static struct worker *waiting_run_next(void) {
@@ -79,7 +79,7 @@ struct goroutine *observer_look(struct thread *self, struct worker *worker, cons
 }
 
 void observer_pause(struct worker *worker, struct observer_pace *pace) {
-    if (atomic_load(&sched_running) > 0) {
+    if (atomic_exchange(&sched_taken, false) || atomic_load(&sched_running) > 0) {
         pace->quiet = 0;
     } else if ((pace->quiet += pace->pause) >= QUIET_NS && !stacks_tend((int64_t)os_now_ns())) {
         worker->observes = false;

@@ -43,6 +43,8 @@ bool token_take(struct worker *worker) {
             return false;
     } while (!atomic_compare_exchange_weak(&sched_running, &now, now + 1));
     atomic_store(&worker->token, 1);
+    if (!atomic_load_explicit(&sched_taken, memory_order_relaxed))
+        atomic_store(&sched_taken, true);
     return true;
 }
 

@@ -125,8 +125,6 @@ static struct goroutine *share_out(struct thread *self, struct worker *worker, s
 
 static struct goroutine *poll_now(struct thread *self) {
     int none = 0;
-    if (!token_lost(self->worker) && !atomic_load_explicit(&sched_polled, memory_order_relaxed))
-        atomic_store(&sched_polled, true);
     if (atomic_load(&sched_poll_waiters) == 0 || atomic_load(&sched_polling) ||
         !atomic_compare_exchange_strong(&sched_polling, &none, 1))
         return NULL;
@@ -135,7 +133,8 @@ static struct goroutine *poll_now(struct thread *self) {
     return list;
 }
 
-/* With a token. */
+/* With a token. The only one that has one does not ask which descriptors are ready: where it finds nothing else it is
+ * about to be the poller. */
 static struct goroutine *look(struct thread *self, struct worker *worker) {
     struct goroutine *goroutine;
     if (looks_at_all_timers(worker))
@@ -144,7 +143,9 @@ static struct goroutine *look(struct thread *self, struct worker *worker) {
     run_due(self, &timers_of_others);
     if ((goroutine = next_of_own(worker)) != NULL)
         return goroutine;
-    if ((goroutine = share_out(self, worker, poll_now(self))) != NULL)
+    if (!atomic_load_explicit(&sched_polled, memory_order_relaxed))
+        atomic_store(&sched_polled, true);
+    if (atomic_load(&sched_running) > 1 && (goroutine = share_out(self, worker, poll_now(self))) != NULL)
         return goroutine;
     if (!worker->seeking && 2 * atomic_load(&sched_seeking) < knobs_processors()) {
         worker->seeking = true;
@@ -212,14 +213,16 @@ static struct goroutine *take_nap(struct thread *self, struct worker *worker, st
     int64_t until = INT64_MAX, now = (int64_t)os_now_ns();
     if (worker->observes)
         until = now + nap->pace.pause;
-    int64_t earliest = nap->polls || worker->observes ? timers_earliest() : INT64_MAX;
+    /* While a token is free and there is a poller, that minds the timers, and not the observer, too. */
+    bool minds = nap->polls || (worker->observes && (!token_is_free() || atomic_load(&sched_polling) == 0));
+    int64_t earliest = minds ? timers_earliest() : INT64_MAX;
     if (earliest > now || token_is_free()) /* else as many were fired as may be for now */
         until = earliest < until ? earliest : until;
     struct sleeper *roles[2] = {nap->polls ? &sched_poller : NULL, worker->observes ? &sched_observer : NULL};
     for (int i = 0; i < 2; i++)
         if (roles[i]) {
             atomic_store(&roles[i]->worker, worker);
-            atomic_store(&roles[i]->until, until);
+            atomic_store(&roles[i]->until, minds ? until : 0);
         }
     bool in_poll = nap->polls && atomic_load(&sched_polls);
     atomic_store(&worker->in_poll, in_poll);
@@ -229,7 +232,7 @@ static struct goroutine *take_nap(struct thread *self, struct worker *worker, st
     if (nap->looks)
         nap->until = until = now + nap->look;
     int64_t wait = until == INT64_MAX ? -1 : until > now ? until - now : 0;
-    bool sooner = (roles[0] || roles[1]) && timers_earliest() < (earliest < until ? earliest : until);
+    bool sooner = minds && timers_earliest() < (earliest < until ? earliest : until);
     if (wait != 0 && !sooner && atomic_load(&worker->woken) == ASLEEP) {
         self->resting = true;
         if (in_poll) {

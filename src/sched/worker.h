@@ -116,7 +116,8 @@ struct observer_pace {
 };
 /* One look. With a token afterwards it is an observer no more; what is returned it is to run. */
 struct goroutine *observer_look(struct thread *self, struct worker *worker, const struct observer_pace *pace);
-extern _Atomic bool sched_polled; /* a worker with a token has looked for ready descriptors since the last pause */
+/* Since the last pause a worker with a token has looked for ready descriptors; one has taken a token. */
+extern _Atomic bool sched_polled, sched_taken;
 /* The pause is over: how long is the next? Or it observes no more. */
 void observer_pause(struct worker *worker, struct observer_pace *pace);
 

@@ -47,6 +47,10 @@ static int dials(const char *network, const char *address) {
     CHECK(bw_is_nil(err) && fcntl(fd, F_GETFD) == FD_CLOEXEC);
     return fd;
 }
+// A name that no other run of this has at the same time.
+static char *own_name(const char *part) {
+    return bw_cstr(bw_sprintf("@burrow/%v/%d", part, (int)getpid()));
+}
 static char *address_of(int fd) {
     return bw_cstr(bw_local_address(fd));
 }
@@ -101,7 +105,7 @@ static void all_networks(void *argument) {
     (void)argument;
     echoes("tcp", "127.0.0.1:0", 5, 20);
     echoes("tcp4", "localhost:0", 2, 5);
-    echoes("unix", "@burrow/echo", 5, 20);
+    echoes("unix", own_name("echo"), 5, 20);
     if (has_ipv6())
         echoes("tcp6", "[::1]:0", 5, 20);
     char path[] = "/tmp/burrow_net_XXXXXX";
@@ -138,7 +142,7 @@ static void test_many_connections(void **state) {
     setrlimit(RLIMIT_NOFILE, &limit);
     size_t count = effort(1000), most = (size_t)limit.rlim_cur / 2 - 50;
     echoes("tcp", "127.0.0.1:0", (int)(count < most ? count : most), 5);
-    echoes("unix", "@burrow/many", (int)(count < most ? count : most), 5); // more than its queue has room for
+    echoes("unix", own_name("many"), (int)(count < most ? count : most), 5); // more than its queue has room for
 }
 
 static void *thread_asks(void *argument) {
