@@ -30,7 +30,8 @@
  *
  * A descriptor that others wait for is to be closed with bw_close_fd: they get EBADF. After a plain close they may wait
  * for ever; the number's next owner is not confused by it, but the old deadlines hold for a device, or a pipe with a
- * name, that is opened again.
+ * name, that is opened again, and who reads a socket that has got its number by a system call alone (accept, dup2) may
+ * learn of what comes first only after up to 12 ms.
  *
  * Writing to a pipe or socket whose other end is gone gives EPIPE. SIGPIPE is not raised by it, as in Go, unless the
  * program handles SIGPIPE itself, or the descriptor is 1 or 2: then it is sent to the process, and ends it where it is

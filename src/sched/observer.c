@@ -6,7 +6,7 @@
  *   It is taken from a worker that has not come to it for a while.
  * - A worker that is in one turn for STUCK_NS loses its token. If its thread computes, and does not wait, that helps
  *   only to be fair, and makes a thread more: each that does so already makes the next wait longer.
- * - Timers and descriptors, while no worker comes to look.
+ * - Timers, while all tokens are in use, and descriptors, while no worker comes to look.
  *
  * What it has seen of a worker is in the worker's `seen`: only the observer uses that, and there is one at a time.
  */
