@@ -81,7 +81,7 @@ void worker_run(struct worker *worker, struct goroutine *goroutine) {
 
 /* The worker's next, or NULL: it is to be looked for on the worker's own stack. */
 static struct goroutine *next_at_once(struct worker *worker) {
-    if (token_lost(worker) || worker->locked || timers_due(worker))
+    if (token_lost(worker) || worker->locked || timers_due(worker) || spared_too_long(worker))
         return NULL;
     struct goroutine *next = next_of_own(worker);
     if (next && next->locked_to) {
@@ -366,7 +366,7 @@ struct thread *sched_let_others(struct thread *self) {
         return thread_enter();
     }
     struct goroutine *goroutine = worker->current, *next = NULL;
-    if (!token_lost(worker) && !worker->locked && !timers_due(worker)) {
+    if (!token_lost(worker) && !worker->locked && !timers_due(worker) && !spared_too_long(worker)) {
         next = next_in_line(worker);
         if (next == NULL)
             return self;

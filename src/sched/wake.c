@@ -151,6 +151,7 @@ static bool worker_start(struct thread *self, bool seeks) {
     struct worker *worker = os_map(sizeof *worker);
     if (worker) {
         worker->random = (uint32_t)os_random() | 1;
+        worker->turn_ns = WAKE_WORTH_NS; /* until more is known */
         worker->seeking = seeks;
         worker->observes = !seeks;
         if (thread_start_internal(self, worker_begin, worker_body, worker, "burrow-worker")) {

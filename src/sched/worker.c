@@ -98,11 +98,13 @@ static struct goroutine *steal(struct worker *worker) {
     return global_take();
 }
 
-/* Ready ones: the first to run, if the worker has a token, the others to its queue; else all to the queue of all. */
+/* Ready ones: the first to run, if the worker has a token, the others to its queue; else all to the queue of all. For
+ * what the worker is likely to have done before another would be there nobody is woken. */
 static struct goroutine *share_out(struct thread *self, struct worker *worker, struct goroutine *list) {
     if (list == NULL)
         return NULL;
     struct goroutine *first = NULL, *next;
+    int64_t needs_ns = 0;
     for (next = list; next; next = next->next)
         sched_waited(next);
     if (!token_lost(worker)) {
@@ -117,6 +119,12 @@ static struct goroutine *share_out(struct thread *self, struct worker *worker, s
             ring_put(worker, list);
         else
             global_put(list, &list->next, 1);
+        needs_ns += worker->turn_ns;
+    }
+    if (first && needs_ns < WAKE_WORTH_NS) {
+        if (worker->spared_at == 0)
+            worker->spared_at = (int64_t)os_now_ns();
+        return first;
     }
     atomic_thread_fence(memory_order_seq_cst);
     wake_one(self);
@@ -137,6 +145,11 @@ static struct goroutine *poll_now(struct thread *self) {
  * about to be the poller. */
 static struct goroutine *look(struct thread *self, struct worker *worker) {
     struct goroutine *goroutine;
+    if (spared_too_long(worker)) {
+        worker->spared_at = 0;
+        if (!ring_empty(worker))
+            wake_one(self);
+    }
     if (looks_at_all_timers(worker))
         run_all_due(self);
     run_due(self, &worker->timers);
@@ -258,10 +271,19 @@ static bool is_woken(struct worker *worker) {
     return woken == TO_SEEK || woken == TO_OBSERVE;
 }
 
+/* It has found nothing more: how long did each turn take, on average, since it had found something? */
+static void note_turns(struct worker *worker) {
+    uint32_t turns = atomic_load_explicit(&worker->turn, memory_order_relaxed) - worker->began_in;
+    if (turns != 0)
+        worker->turn_ns += (((int64_t)os_now_ns() - worker->began_at) / turns - worker->turn_ns) / 4;
+}
+
 /* Until there may be something for it, which is looked for then, or is returned. */
 static struct goroutine *idle(struct thread *self, struct worker *worker) {
     struct nap nap = {.pace.pause = OBSERVE_NS, .look = DEADLOCK_NS};
     struct goroutine *goroutine = NULL;
+    note_turns(worker);
+    worker->spared_at = 0;
     atomic_store(&worker->woken, ASLEEP);
     bool sought = worker->seeking;
     worker->seeking = false;
@@ -301,6 +323,8 @@ static struct goroutine *idle(struct thread *self, struct worker *worker) {
             worker->observes = true;
     }
     atomic_fetch_sub(&sched_sleeping, 1);
+    worker->began_at = (int64_t)os_now_ns();
+    worker->began_in = atomic_load_explicit(&worker->turn, memory_order_relaxed);
     return goroutine;
 }
 

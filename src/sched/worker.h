@@ -30,6 +30,9 @@ struct worker {
     int next_number, numbers_left; /* for goroutines that it makes */
     _Atomic uint32_t made;         /* goroutines here, less those that ended here */
     bool seeking, observes;
+    int64_t spared_at; /* nobody was woken for what is in its ring since then, because it is little; 0: no such */
+    int64_t began_at, turn_ns;        /* since when it has found something to run; how long its turns take */
+    uint32_t began_in;                /* the turn then */
     struct goroutine *locked;         /* the one that runs on this thread only, and nothing else does */
     struct goroutine *_Atomic handed; /* it, with a token: by whoever found it in a queue */
     struct goroutine *stashed;        /* found, and another worker's `locked` */
@@ -48,6 +51,14 @@ struct worker {
     _Atomic uint32_t head, tail;
     struct goroutine *_Atomic ring[RING];
 };
+
+/* Waking another for less than this costs more than it gains: some microseconds for either, and where processors are
+ * wanted by other programs (the server's clients) the time that is taken from these. */
+#define WAKE_WORTH_NS 100000
+/* What was little lasts: somebody is to be woken after all. */
+static inline bool spared_too_long(const struct worker *worker) {
+    return worker->spared_at != 0 && (int64_t)os_now_ns() - worker->spared_at >= WAKE_WORTH_NS;
+}
 
 extern struct worker *_Atomic workers[MOST_WORKERS];
 extern _Atomic int worker_count; /* each is in `workers`, or is being put there */
