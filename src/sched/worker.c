@@ -271,11 +271,14 @@ static bool is_woken(struct worker *worker) {
     return woken == TO_SEEK || woken == TO_OBSERVE;
 }
 
-/* It has found nothing more: how long did each turn take, on average, since it had found something? */
+/* It has found nothing more: how long did each turn take, on average, since it had found something? More is believed at
+ * once, less by and by. */
 static void note_turns(struct worker *worker) {
     uint32_t turns = atomic_load_explicit(&worker->turn, memory_order_relaxed) - worker->began_in;
-    if (turns != 0)
-        worker->turn_ns += (((int64_t)os_now_ns() - worker->began_at) / turns - worker->turn_ns) / 4;
+    if (turns == 0)
+        return;
+    int64_t each = ((int64_t)os_now_ns() - worker->began_at) / turns;
+    worker->turn_ns = each > worker->turn_ns ? each : worker->turn_ns - (worker->turn_ns - each) / 16;
 }
 
 /* Until there may be something for it, which is looked for then, or is returned. */
