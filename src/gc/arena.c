@@ -139,7 +139,8 @@ void bw_arena_free(bw_arena *arena) {
         span_sweep(span, &reclaimed);
         due |= specials_of_freed(span->base);
         span->state = SPAN_QUARANTINE;
-        span->filled = !os_forbid((void *)span->base, span->pages << PAGE_SHIFT);
+        /* A marker that runs beside the program may be reading them. */
+        span->filled = heap_is_marking() || !os_forbid((void *)span->base, span->pages << PAGE_SHIFT);
         if (span->filled)
             memset((void *)span->base, 0xdb, span->pages << PAGE_SHIFT);
     }

@@ -17,6 +17,8 @@ os_lock gc_lock;
 struct cycle_figures figures;
 struct gc_hooks gc_hooks;
 
+static os_lock cycle_lock; /* one collection at a time, before any other lock; whoever waits for it is SAFE */
+static _Atomic bool cycle_runs;
 static os_modules modules;
 static struct roots roots;
 
@@ -42,6 +44,7 @@ static size_t last_searched, last_growth, last_handed;
  * searching a MiB alone. The work is that of the last marking and, of what was allocated since, twice the share by
  * which it grew then; a sixteenth before anything is known. */
 #define WORTH_BYTES ((size_t)1 << 20)
+#define WORTH_NS 1000000 /* of marking with the world stopped: beside the program from there on */
 static int markers_wanted(void) {
     size_t handed = atomic_load(&heap.handed), fresh = handed / 16;
     if (figures.count > 0)
@@ -52,9 +55,11 @@ static int markers_wanted(void) {
 }
 
 struct cycle {
-    uint64_t began; /* to stop */
-    bool paced, leaks;
+    uint64_t began;  /* to stop */
+    uint64_t paused; /* before that */
+    bool paced, leaks, beside;
     int markers;
+    size_t handed; /* when marking began */
 };
 
 static void add_stack(void *unused, uintptr_t lo, uintptr_t hi) {
@@ -83,18 +88,18 @@ static void mark_watched(bool leaks) {
 
 static void find_leaks(int markers) {
     gc_scheduler_hooks_if_linked()->leaks_alive(add_stack, NULL);
-    mark_from_more_roots(&roots, markers);
+    mark_from_roots(&roots, markers);
     gc_scheduler_hooks_if_linked()->leaks_watch(add_stack_and_push, NULL);
     mark_watched(true);
     gc_scheduler_hooks_if_linked()->leaks_end(add_stack, NULL);
-    mark_from_more_roots(&roots, markers);
+    mark_from_roots(&roots, markers);
     mark_watched(false);
 }
 
-static void collect(const struct cycle *cycle) {
+/* The world is stopped. */
+static void begin_marking(struct cycle *cycle) {
     struct cycle_phases *phases = &figures.phases;
-    uint64_t stopped = os_now_ns();
-    phases->stop = stopped - cycle->began;
+    cycle->handed = atomic_load(&heap.handed);
     phases->bytes_before = figures.marked_bytes + atomic_load(&heap.handed);
     phases->goal_before = pacer_goal();
     if (gc_cycle_hooks_if_linked())
@@ -103,9 +108,11 @@ static void collect(const struct cycle *cycle) {
     roots_collect(&roots, &modules, cycle->leaks);
     mark_begin();
     specials_push_roots();
-    mark_from_roots(&roots, cycle->markers);
+}
+
+static void finish_marking(const struct cycle *cycle) {
+    struct cycle_phases *phases = &figures.phases;
     uint64_t marked = os_now_ns();
-    phases->mark = marked - stopped;
     weak_maps_begin_mark();
     mark_watched(false);
     if (cycle->leaks)
@@ -114,24 +121,81 @@ static void collect(const struct cycle *cycle) {
     phases->data_bytes = roots.data_bytes;
     weak_maps_finish_mark();
     specials_finish_mark();
+    size_t born = 0;
+    if (cycle->beside) {
+        atomic_store(&heap.born, MARK_NEW);
+        object_free_deferred();
+        pages_free_deferred();
+        born = atomic_load(&heap.handed) - cycle->handed;
+    }
     if (knobs.verify)
         verify_marks(&roots);
     atomic_store(&heap.live, mark_live);
     last_handed = atomic_exchange(&heap.handed, 0);
     heap_begin_sweep();
-    figures.marked_bytes = mark_bytes_taken();
+    figures.marked_bytes = mark_bytes_taken() + born;
     size_t searched = mark_bytes_searched() + roots.stack_bytes + roots.data_bytes;
     last_growth = searched > last_searched ? searched - last_searched : 0;
     last_searched = searched;
-    pacer_after_cycle(figures.marked_bytes, roots.stack_bytes + roots.data_bytes, cycle->paced,
-                      os_now_ns() - cycle->began);
-    uint64_t end = os_now_ns();
+    uint64_t end = os_now_ns(), paused = cycle->paused + end - cycle->began;
+    pacer_after_cycle(figures.marked_bytes, roots.stack_bytes + roots.data_bytes, cycle->paced, paused);
     phases->finish = end - marked;
-    figures.pause[figures.count % 256] = end - cycle->began;
+    figures.pause[figures.count % 256] = paused;
     figures.pause_end[figures.count % 256] = os_wall_ns();
-    figures.pause_total += end - cycle->began;
-    figures.processor_ns += end - cycle->began + mark_helpers_ns();
+    figures.pause_total += paused;
+    figures.processor_ns += paused + mark_helpers_ns();
     __atomic_store_n(&figures.count, figures.count + 1, __ATOMIC_RELAXED);
+}
+
+static void collect(struct cycle *cycle) {
+    uint64_t stopped = os_now_ns();
+    figures.phases.stop = stopped - cycle->began;
+    begin_marking(cycle);
+    mark_from_roots(&roots, cycle->markers);
+    figures.phases.mark = os_now_ns() - stopped;
+    finish_marking(cycle);
+}
+
+/* --- marking beside the program, in three parts --- */
+
+/* The world is stopped, and the pages that are to be watched are protected. What the roots refer to is noted, so that
+ * marking can begin; they are all searched again in the end. */
+static void begin_beside(struct cycle *cycle) {
+    begin_marking(cycle);
+    atomic_store(&heap.born, mark_live);
+    mark_push_roots(&roots);
+    roots.count = roots.marked = 0;
+}
+
+#define MOST_ROUNDS 4
+#define FEW_PAGES ((size_t)64)
+
+/* The program runs. False: which pages it wrote the system cannot tell any more. */
+static bool mark_in_rounds(const struct cycle *cycle) {
+    mark_beside(&roots, cycle->markers);
+    for (int round = 0; round < MOST_ROUNDS; round++) {
+        if (!beside_round(&roots))
+            return false;
+        size_t pages = 0;
+        for (size_t i = 0; i < roots.count; i++)
+            pages += (roots.list[i].hi - roots.list[i].lo) / os_page_bytes();
+        mark_beside(&roots, cycle->markers);
+        if (pages <= FEW_PAGES)
+            break;
+    }
+    return true;
+}
+
+/* The world is stopped again. */
+static void finish_beside(struct cycle *cycle, bool failed) {
+    uint64_t stopped = os_now_ns();
+    figures.phases.stop = stopped - cycle->began;
+    roots_collect(&roots, &modules, false);
+    specials_push_roots();
+    beside_last(&roots, failed);
+    mark_from_roots(&roots, cycle->markers);
+    figures.phases.mark = os_now_ns() - stopped;
+    finish_marking(cycle);
 }
 
 /* After a collection, in the same stop. */
@@ -151,7 +215,26 @@ struct request {
     enum cycle_reason reason;
     uint32_t before;
     bool refused; /* it was to compact, and there was no memory for that */
+    struct cycle cycle;
+    bool failed, forced;
 };
+
+static void end_cycle(const struct request *request) {
+    threads_reap();
+    if (request->forced)
+        figures.forced++;
+    heap_sweep_large();
+    if (observe_hooks.after_cycle)
+        observe_hooks.after_cycle(request->forced ? " (forced)" : "");
+}
+
+/* Marks beside the program? Where the world would be stopped for less than a millisecond that is better. */
+static bool goes_beside(const struct request *request, bool compacts) {
+    if (knobs.mark == MARK_STOP || compacts || request->cycle.leaks || request->reason == CYCLE_MEMORY ||
+        (knobs.mark == MARK_AUTO && figures.phases.mark < WORTH_NS))
+        return false;
+    return beside_works() && beside_protect();
+}
 
 /* With the loader's lock held, so that nobody is within dlopen; SAFE. */
 static void run_locked(void *argument) {
@@ -166,27 +249,48 @@ static void run_locked(void *argument) {
     heap_sweep_all();
     heap_pack_layouts();
     compact_allow();
-    struct cycle cycle = {.began = os_now_ns(), .paced = request->reason == CYCLE_PACED, .markers = markers_wanted()};
-    cycle.leaks = gc_scheduler_hooks_if_linked() && (knobs.leaks || request->reason == CYCLE_LEAKS);
-    bool forced = request->reason == CYCLE_FORCED || request->reason == CYCLE_LEAKS || request->reason == CYCLE_COMPACT;
+    struct cycle *cycle = &request->cycle;
+    *cycle = (struct cycle){.paced = request->reason == CYCLE_PACED, .markers = markers_wanted()};
+    cycle->leaks = gc_scheduler_hooks_if_linked() && (knobs.leaks || request->reason == CYCLE_LEAKS);
+    request->forced =
+        request->reason == CYCLE_FORCED || request->reason == CYCLE_LEAKS || request->reason == CYCLE_COMPACT;
     bool by_itself = request->reason != CYCLE_COMPACT && compact_is_due();
     bool compacts = request->reason == CYCLE_COMPACT || by_itself;
     if (compacts)
-        cycle.markers = knobs_processors();
-    atomic_store(&world_short, cycle.markers == 1);
+        cycle->markers = knobs_processors();
+    cycle->beside = goes_beside(request, compacts);
+    cycle->began = os_now_ns();
+    atomic_store(&world_short, cycle->markers == 1 || cycle->beside);
     world_stop(self); /* its place is where it became SAFE: nothing of the program's is below */
-    collect(&cycle);
+    if (cycle->beside) {
+        begin_beside(cycle);
+        world_start(self);
+        cycle->paused = os_now_ns() - cycle->began;
+        gc_lock_release();
+        return;
+    }
+    collect(cycle);
     if (compacts)
-        request->refused = !compact(&cycle, by_itself);
+        request->refused = !compact(cycle, by_itself);
     world_start(self);
-    threads_reap();
-    if (forced)
-        figures.forced++;
-    heap_sweep_large();
-    if (observe_hooks.after_cycle)
-        observe_hooks.after_cycle(forced ? " (forced)" : "");
+    end_cycle(request);
     if (by_itself)
         compact_tell();
+    gc_lock_release();
+}
+
+/* As run_locked, after marking beside the program. */
+static void run_last(void *argument) {
+    struct request *request = argument;
+    struct thread *self = request->self;
+    os_lock_acquire(&gc_lock);
+    thread_safe_end(self);
+    request->cycle.began = os_now_ns();
+    atomic_store(&world_short, true);
+    world_stop(self);
+    finish_beside(&request->cycle, request->failed);
+    world_start(self);
+    end_cycle(request);
     gc_lock_release();
 }
 
@@ -227,6 +331,17 @@ void cycle_open_loader_gate(void) {
     os_wake(&loader_gate, INT32_MAX);
 }
 
+void cycle_hold(struct thread *self) {
+    thread_safe_begin(self);
+    os_lock_acquire(&cycle_lock);
+    thread_safe_end(self);
+    OS_KEEP_FRAME();
+}
+
+void cycle_let_go(void) {
+    os_lock_release(&cycle_lock);
+}
+
 struct stopped_call {
     struct thread *self;
     void (*body)(void *);
@@ -259,22 +374,35 @@ void cycle_run_paced(struct thread *self) {
     size_t trigger = atomic_load_explicit(&heap.trigger, memory_order_relaxed);
     /* A thread that waited for another's collection would sleep, and wake up late. It goes on until it is stopped, or
      * has gone on too long since the other waits itself. */
-    if (handed < trigger || (atomic_load(&behind_gate) > 0 && handed - trigger < trigger / 8))
+    if (handed < trigger ||
+        ((atomic_load(&behind_gate) > 0 || atomic_load(&cycle_runs)) && handed - trigger < trigger / 2))
         return;
     cycle_run(self, CYCLE_PACED);
 }
 
 bool cycle_run(struct thread *self, enum cycle_reason reason) {
     /* Without the lock: if this is an older number, one collection less is saved below. */
-    struct request request = {self, reason, __atomic_load_n(&figures.count, __ATOMIC_RELAXED), false};
+    struct request request = {
+        .self = self, .reason = reason, .before = __atomic_load_n(&figures.count, __ATOMIC_RELAXED)};
     gc_lock_acquire(self);
     int helpers = (reason == CYCLE_COMPACT ? knobs_processors() : markers_wanted()) - 1;
     gc_lock_release();
     thread_safe_begin(self);
+    os_lock_acquire(&cycle_lock);
+    atomic_store(&cycle_runs, true);
     pass_loader_gate();
     mark_make_helpers(helpers);
     os_with_modules(&modules, run_locked, &request);
     leave_loader_gate();
+    if (request.cycle.beside) {
+        thread_safe_begin(self);
+        request.failed = !mark_in_rounds(&request.cycle);
+        pass_loader_gate();
+        os_with_modules(&modules, run_last, &request);
+        leave_loader_gate();
+    }
+    atomic_store(&cycle_runs, false);
+    os_lock_release(&cycle_lock);
     specials_start_threads(self);
     background_after_cycle(self);
     if (knobs.leaks && gc_scheduler_hooks_if_linked())

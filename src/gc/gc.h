@@ -176,6 +176,8 @@ void cycle_shut_loader_gate(struct thread *self); /* before a fork; INSIDE */
 void cycle_open_loader_gate(void);                /* after it, in the parent and in the child */
 void gc_lock_acquire(struct thread *self);
 void gc_lock_release(void);
+void cycle_hold(struct thread *self); /* no collection is under way, and none begins until cycle_let_go */
+void cycle_let_go(void);
 extern os_lock gc_lock;
 
 struct cycle_phases { /* of the last collection, nanoseconds and bytes */
@@ -197,6 +199,7 @@ extern struct cycle_figures figures;
 enum root_kind {
     ROOT_STACK, /* one past an object's end counts, too */
     ROOT_DATA,
+    ROOT_PAGES, /* of the heap, written since they were searched: of the marked objects on them, what they refer to */
 };
 struct root {
     uintptr_t lo, hi;
@@ -214,19 +217,22 @@ void roots_add(struct roots *roots, uintptr_t lo, uintptr_t hi, enum root_kind k
 
 /* --- mark.c --- */
 extern uint8_t mark_live; /* the byte that marking writes */
-/* Marks all that the roots reach, with `markers` markers, the caller among them. Bytes found alive. */
-void mark_from_roots(struct roots *roots, int markers);
-/* The same for roots that were added to the list since; before anything else is pushed. */
-void mark_from_more_roots(struct roots *roots, int markers);
-/* Before mark_from_roots, or followed by mark_drain: puts more on the caller's mark stack. */
+/* Before everything else. */
 void mark_begin(void);
+/* Marks all that was pushed, and all that the roots reach that were added to the list since the last time, with `markers`
+ * markers, the caller among them. */
+void mark_from_roots(struct roots *roots, int markers);
+/* The same while the program runs: what there was no room for is left. */
+void mark_beside(struct roots *roots, int markers);
+/* What follows puts more on the caller's mark stack. */
+void mark_push_roots(const struct roots *roots);
 void mark_push_words(uintptr_t lo, uintptr_t hi);
 void mark_push_stack(uintptr_t lo, uintptr_t hi);                 /* one past an object's end counts, too */
 void mark_push_fields(uintptr_t object, const struct span *span); /* what it refers to, not itself */
 void mark_drain(void);                                            /* marks all that was pushed, in the caller alone */
 /* When an object whose byte is MARK_WATCHED is marked, its address is kept until this asks for it. */
 bool mark_take_watched(uintptr_t *object);
-size_t mark_bytes_taken(void);       /* bytes that marking found alive since mark_from_roots began */
+size_t mark_bytes_taken(void);       /* bytes that marking found alive since mark_begin */
 size_t mark_bytes_searched(void);    /* of them, without large objects that hold no pointers */
 bool mark_is_live(uintptr_t object); /* an object's first byte, while marking */
 /* Calls `work` on so many threads at once, the caller's among them: those that can be had. The world is stopped. */
@@ -241,6 +247,14 @@ void mark_release_memory(void); /* that of empty stacks to the system; nothing i
 
 /* The end of an arena's chunk stays unused, so that what follows the chunk is one past the end of nothing in it. */
 #define ARENA_UNUSED_BYTES GRANULE_BYTES
+
+/* --- beside.c: pages that the program writes while marking goes on beside it; one collection at a time --- */
+bool beside_works(void);
+const char *beside_refused(void);                   /* why not */
+void beside_forked(void);                           /* in the child nothing is watched */
+bool beside_protect(void);                          /* false: the system cannot tell any more */
+bool beside_round(struct roots *roots);             /* lists what was written since; false: the same */
+void beside_last(struct roots *roots, bool failed); /* adds what was written; the world is stopped */
 
 /* --- memory.c --- */
 void *memory_allocate(struct thread *self, struct layout *layout, size_t bytes); /* INSIDE; does not return without */
@@ -291,6 +305,7 @@ uint64_t verify_before_moving(const struct roots *roots, uintptr_t (*forward)(ui
 void verify_after_moving(uint64_t sum);
 
 /* --- knobs.c --- */
+enum mark_mode { MARK_AUTO, MARK_WATCH, MARK_STOP };
 enum compact_mode { COMPACT_OFF, COMPACT_AUTO, COMPACT_ALWAYS, COMPACT_ALL };
 struct knobs {
     int64_t gc_percent; /* < 0: off */
@@ -302,7 +317,8 @@ struct knobs {
     int stop_signal;
     _Atomic enum compact_mode compact;
     _Atomic int64_t compact_pause; /* nanoseconds, of one that a collection makes by itself; 0: no bound */
-    uint32_t sched_stress;         /* one in so many steps of the scheduler takes long; 0: none */
+    enum mark_mode mark;
+    uint32_t sched_stress; /* one in so many steps of the scheduler takes long; 0: none */
 };
 extern struct knobs knobs;
 void knobs_read(void);

@@ -48,8 +48,9 @@ static void complain(const char *variable, const char *text, size_t length, cons
     os_print(2, "burrow: %s: %.*s: %s; ignored\n", variable, (int)length, text, wanted);
 }
 
-enum knob_form { FLAG, COUNT, BYTES, COMPACT };
+enum knob_form { FLAG, COUNT, BYTES, COMPACT, MARK };
 static bool compact_mode(const char *text, size_t length, int64_t *value);
+static bool mark_mode(const char *text, size_t length, int64_t *value);
 static const struct {
     const char *values, *wrong;
     bool (*read)(const char *text, size_t length, int64_t *value);
@@ -58,6 +59,7 @@ static const struct {
     [COUNT] = {"N", "not a number", number},
     [BYTES] = {"SIZE", "not a size such as 64MiB", size},
     [COMPACT] = {"off|auto|always|all", "not off, auto, always or all", compact_mode},
+    [MARK] = {"auto|watch|stop", "not auto, watch or stop", mark_mode},
 };
 static const struct {
     const char *name;
@@ -79,16 +81,26 @@ static const struct {
     {"schedtrace", COUNT, "every N milliseconds a line about the workers, in Go's format"},
     {"scheddetail", FLAG, "with schedtrace: each worker and goroutine as well"},
     {"compact", COMPACT, "auto: collections compact when the heap is fragmented; always: each does; all: of any type"},
+    {"mark", MARK, "watch: marking beside the program; stop: while it is stopped; auto: whichever is better"},
     {"compactpause", COUNT, "with compact=auto: for at most about N milliseconds at a time"},
 };
-static const char *const compact_modes[] = {"off", "auto", "always", "all"};
 
-/* One of the words for the knob `compact`. */
-static bool compact_mode(const char *text, size_t length, int64_t *value) {
-    for (*value = 0; *value < (int64_t)(sizeof compact_modes / sizeof *compact_modes); ++*value)
-        if (is(text, length, compact_modes[*value]))
+/* One of the words, up to NULL. */
+static bool one_of(const char *const *words, const char *text, size_t length, int64_t *value) {
+    for (*value = 0; words[*value]; ++*value)
+        if (is(text, length, words[*value]))
             return true;
     return false;
+}
+
+static bool compact_mode(const char *text, size_t length, int64_t *value) {
+    static const char *const words[] = {"off", "auto", "always", "all", NULL};
+    return one_of(words, text, length, value);
+}
+
+static bool mark_mode(const char *text, size_t length, int64_t *value) {
+    static const char *const words[] = {"auto", "watch", "stop", NULL};
+    return one_of(words, text, length, value);
 }
 
 static bool is_signal(int knob) {
@@ -110,7 +122,8 @@ static void set_debug(int knob, int64_t value) {
     case 12: knobs.sched_trace = (uint32_t)value; break;
     case 13: knobs.sched_detail = value != 0; break;
     case 14: knobs.compact = (enum compact_mode)value; break;
-    case 15: knobs.compact_pause = value * 1000000; break;
+    case 15: knobs.mark = (enum mark_mode)value; break;
+    case 16: knobs.compact_pause = value * 1000000; break;
     case 8:
         os_fail_all_after = true; /* fall through */
         __attribute__((fallthrough));

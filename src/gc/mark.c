@@ -323,7 +323,7 @@ static uintptr_t resolve(struct view view, uintptr_t address) {
     } else if (address - object >= span->object_bytes - (span->state == SPAN_ARENA ? ARENA_UNUSED_BYTES : 0)) {
         return 0;
     }
-    if (view.marks[(object - view.base) >> GRANULE_SHIFT] == MARK_NONE)
+    if (!(view.marks[(object - view.base) >> GRANULE_SHIFT] & (MARK_A | MARK_B | MARK_NEW | MARK_WATCHED)))
         return 0;
     return object;
 }
@@ -352,6 +352,49 @@ static void push_object(struct marker *marker, struct view view, uintptr_t objec
         range.hi = object + layout->element_words * sizeof(void *);
     if (layout->scan != SCAN_NONE)
         push_piece(marker, view, range);
+}
+
+/* One page or several of an object that has the live byte. */
+static void push_part(struct marker *marker, struct view view, const struct layout *layout, uintptr_t object,
+                      uintptr_t lo, uintptr_t hi) {
+    for (uintptr_t stop; lo < hi; lo = stop) {
+        stop = hi - lo > PIECE_WORDS * sizeof(void *) ? lo + PIECE_WORDS * sizeof(void *) : hi;
+        if (layout->scan == SCAN_WORDS)
+            push_words(marker, view, lo, stop, false);
+        else
+            push_mapped(marker, view, layout, object, lo, stop);
+    }
+}
+
+/* What was written since it was searched, or may have been: of the objects there that have the live byte, all that they
+ * refer to from there. Whoever is making a span of pages here writes to its objects only after this. */
+static void push_written(struct marker *marker, struct view view, uintptr_t lo, uintptr_t hi) {
+    for (uintptr_t next; lo < hi; lo = next) {
+        struct span *span = span_of_offset(lo - view.base);
+        next = (lo + PAGE_BYTES) & ~(uintptr_t)(PAGE_BYTES - 1);
+        uint8_t state = span ? atomic_load(&span->state) : SPAN_FREE;
+        if (state == SPAN_FREE || state == SPAN_QUARANTINE)
+            continue;
+        const struct layout *layout = span->layout;
+        uintptr_t end = span->base + span->pages * PAGE_BYTES;
+        if (layout == NULL || end <= lo)
+            continue;
+        next = end;
+        if (layout->scan == SCAN_NONE)
+            continue;
+        end = end < hi ? end : hi;
+        size_t bytes = span->object_bytes, used = bytes;
+        if (layout->scan != SCAN_WORDS && layout->scan != SCAN_REPEAT)
+            used = layout->element_words * sizeof(void *);
+        for (size_t slot = (lo - span->base) / bytes; slot < span->slots; slot++) {
+            uintptr_t object = span->base + slot * bytes;
+            if (object >= end)
+                break;
+            if (mark_get(&view.marks[(object - view.base) >> GRANULE_SHIFT]) == view.live)
+                push_part(marker, view, layout, object, object > lo ? object : lo,
+                          object + used < end ? object + used : end);
+        }
+    }
 }
 
 /* Watched objects that were marked and not asked for yet. */
@@ -673,7 +716,10 @@ static bool more_work(struct marker *marker, struct view view) {
             size_t index = atomic_fetch_add(&shared.next_root, 1);
             if (index < shared.roots->count) {
                 const struct root *root = &shared.roots->list[index];
-                push_words(marker, view, root->lo, root->hi, root->kind == ROOT_STACK);
+                if (root->kind == ROOT_PAGES)
+                    push_written(marker, view, root->lo, root->hi);
+                else
+                    push_words(marker, view, root->lo, root->hi, root->kind == ROOT_STACK);
                 return true;
             }
         }
@@ -861,18 +907,14 @@ static void drain_alone(void) {
 
 void mark_begin(void) {
     watched.count = 0;
+    atomic_store(&helper_ns, 0);
+    atomic_store(&helper_bytes, 0);
+    atomic_store(&helper_plain, 0);
     if (!marker_ready(&own))
         os_fatal("runtime: out of memory: no mark stack");
 }
 
-void mark_from_roots(struct roots *roots, int markers) {
-    atomic_store(&helper_ns, 0);
-    atomic_store(&helper_bytes, 0);
-    atomic_store(&helper_plain, 0);
-    mark_from_more_roots(roots, markers);
-}
-
-void mark_from_more_roots(struct roots *roots, int markers) {
+void mark_beside(struct roots *roots, int markers) {
     os_lock_acquire(&shared.lock);
     shared.roots = roots;
     atomic_store(&shared.next_root, roots->marked);
@@ -889,7 +931,16 @@ void mark_from_more_roots(struct roots *roots, int markers) {
     roots->marked = roots->count;
     last_helper_ns = atomic_load(&helper_ns);
     atomic_store(&shared.idle, 0);
+}
+
+void mark_from_roots(struct roots *roots, int markers) {
+    mark_beside(roots, markers);
     rescan_overflowed();
+}
+
+void mark_push_roots(const struct roots *roots) {
+    for (size_t i = 0; i < roots->count; i++)
+        push_words(&own, view_now(), roots->list[i].lo, roots->list[i].hi, roots->list[i].kind == ROOT_STACK);
 }
 
 static void release_segment(struct segment *segment) {

@@ -490,6 +490,7 @@ static void hook_fork_prepare(void) {
     struct thread *self = NULL;
     if (atomic_load(&runtime_made) && handler_frame == 0) {
         self = thread_enter();
+        cycle_hold(self);
         cycle_shut_loader_gate(self);
         gc_lock_acquire(self);
         forking = true;
@@ -508,6 +509,7 @@ static void open_gates(void) {
     os_wake(&fork_gate, INT32_MAX);
     gc_lock_release();
     cycle_open_loader_gate();
+    cycle_let_go();
 }
 
 static void hook_fork_parent(void) {
@@ -528,6 +530,7 @@ static void hook_fork_child(void) {
     records_forked(self);
     self->id = os_thread_id();
     mark_forget_helpers();
+    beside_forked();
     specials_forget_threads();
     os_own_threads_forget();
     background_forget_thread();

@@ -209,8 +209,8 @@ static void see_frees(const struct span *span, uint32_t first, uint32_t count) {
         (void)__atomic_load_n(mark_byte(span->base) + i * stride, __ATOMIC_ACQUIRE);
 }
 
-/* The mark bytes of eight new slots of `stride` granules, eight bytes a word. */
-#define B(stride, at) ((at) % (stride) == 0 ? (uint64_t)MARK_NEW << ((at) % 8 * 8) : 0)
+/* The bytes of eight new slots of `stride` granules, eight bytes a word, for a byte of 1. */
+#define B(stride, at) ((at) % (stride) == 0 ? (uint64_t)1 << ((at) % 8 * 8) : 0)
 #define WORD(stride, w)                                                                                                \
     (B(stride, 8 * (w)) | B(stride, 8 * (w) + 1) | B(stride, 8 * (w) + 2) | B(stride, 8 * (w) + 3) |                   \
      B(stride, 8 * (w) + 4) | B(stride, 8 * (w) + 5) | B(stride, 8 * (w) + 6) | B(stride, 8 * (w) + 7))
@@ -224,17 +224,20 @@ static const uint64_t new_words[9][8] = {{0},      WORDS(1), WORDS(2), WORDS(3),
 
 RACES_WITH_READERS static void set_new(const struct span *span, uint32_t first, uint32_t count) {
     size_t stride = span->object_bytes >> GRANULE_SHIFT;
-    uint8_t *bytes = mark_byte(span->base) + first * stride;
+    uint8_t *bytes = mark_byte(span->base) + first * stride, born = (uint8_t)atomic_load(&heap.born);
     uint32_t i = 0;
     if (stride == 1) {
-        memset(bytes, MARK_NEW, count);
+        memset(bytes, born, count);
         return;
     }
     if (stride <= 8)
         for (; i + 8 <= count; i += 8, bytes += 8 * stride)
-            memcpy(bytes, new_words[stride], 8 * stride);
+            for (size_t word = 0; word < stride; word++) {
+                uint64_t eight = new_words[stride][word] * born;
+                memcpy(bytes + 8 * word, &eight, 8);
+            }
     for (; i < count; i++, bytes += stride)
-        mark_set(bytes, MARK_NEW);
+        mark_set(bytes, born);
 }
 
 /* The mark bytes that the next run will ask for, while the program uses up this one. */

@@ -77,6 +77,7 @@ void heap_make(void) {
     if (!made)
         os_fatal("runtime: out of memory: cannot reserve address space for the heap (is `ulimit -v` too small?)");
     atomic_store(&heap.live, MARK_A);
+    atomic_store(&heap.born, MARK_NEW);
     atomic_store(&heap.cycle, 1);
     layouts_make();
 }
@@ -116,6 +117,8 @@ bool heap_grow(size_t bytes, uintptr_t *from, size_t *got) {
     size_t huge = begin > OS_HUGE_PAGE ? begin : OS_HUGE_PAGE;
     if (end > huge)
         os_want_huge_pages((void *)(heap.base + huge), end - huge);
+    if (heap.watched && !os_watch_add(heap.base + begin, end - begin))
+        heap.watched = false;
     *from = heap.base + begin;
     *got = end - begin;
     atomic_store(&heap.used, end);
@@ -172,7 +175,7 @@ uintptr_t heap_object_of(const void *address, struct span **found) {
         return 0;
     }
     uint8_t byte = mark_get(mark_byte(object));
-    if (byte == MARK_NONE)
+    if (byte == MARK_NONE || byte == MARK_FREED)
         return 0;
     if (atomic_load(&span->swept) != atomic_load(&heap.cycle) && byte != atomic_load(&heap.live))
         return 0; /* dead, not swept yet */

@@ -19,6 +19,7 @@
  *     the other of MARK_A and MARK_B: allocated before the last collection and found dead; not swept yet
  *
  *     MARK_WATCHED  while marking:  not reached yet, the key of a weak map (weakmap.c)
+ *     MARK_FREED    while marking beside the program: freed meanwhile
  *
  * so that one load tells whether an address is in the first granule of an object, and marking is one byte store without
  * an atomic instruction (two markers may mark the same object at once: both scan it, which is harmless). `heap.live`
@@ -47,7 +48,15 @@
 
 /* A bit each, so that one test tells whether a byte is one of several. MARK_WATCHED occurs while marking only,
  * MARK_PINNED, added to the live byte, while compacting. */
-enum mark_byte { MARK_NONE = 0, MARK_A = 1, MARK_B = 2, MARK_NEW = 4, MARK_WATCHED = 8, MARK_PINNED = 16 };
+enum mark_byte {
+    MARK_NONE = 0,
+    MARK_A = 1,
+    MARK_B = 2,
+    MARK_NEW = 4,
+    MARK_WATCHED = 8,
+    MARK_PINNED = 16,
+    MARK_FREED = 32
+};
 
 /* How an object's words are searched for pointers. */
 enum scan_kind {
@@ -169,10 +178,15 @@ struct heap {
     struct scan *scans;  /* by layout number */
     struct layout **layouts;
     _Atomic uint32_t layout_count;
-    _Atomic uint32_t live;                       /* MARK_A or MARK_B */
-    _Atomic uint32_t cycle;                      /* collections so far; a span is swept when span->swept == cycle */
-    _Atomic size_t handed;                       /* bytes handed to threads since the last collection */
-    _Atomic size_t trigger;                      /* a collection starts when `handed` passes this */
+    _Atomic uint32_t live; /* MARK_A or MARK_B */
+    /* The byte of what is handed out: MARK_NEW, and while marking goes on beside the program the one that will mean alive;
+     * then no page becomes another span's, and no slot another object's that was freed since marking began. Changes while
+     * the world is stopped. */
+    _Atomic uint32_t born;
+    bool watched;           /* pages are added to what the system watches as the heap grows; under the pages lock */
+    _Atomic uint32_t cycle; /* collections so far; a span is swept when span->swept == cycle */
+    _Atomic size_t handed;  /* bytes handed to threads since the last collection */
+    _Atomic size_t trigger; /* a collection starts when `handed` passes this */
     _Atomic size_t free_pages, dirty_free_pages; /* written under the pages lock */
     size_t tables_used[4];                       /* committed bytes of each table, under the pages lock */
     _Atomic size_t empty_pages;                  /* of kept empty spans */
@@ -218,6 +232,10 @@ static inline void mark_set(uint8_t *byte, uint8_t value) {
     __atomic_store_n(byte, value, __ATOMIC_RELAXED);
 }
 
+static inline bool heap_is_marking(void) {
+    return atomic_load_explicit(&heap.born, memory_order_relaxed) != MARK_NEW;
+}
+
 /* --- heap.c: making the heap, growing it --- */
 void heap_make(void);
 /* Commits what lies beyond heap.used, at least `bytes`; under the pages lock. False: out of memory. */
@@ -231,7 +249,9 @@ const char *heap_describe(const void *address, char *text, size_t room); /* for 
 
 /* --- pages.c: runs of pages, best fit, coalesced --- */
 struct span *pages_allocate(size_t count, size_t align_pages); /* NULL: out of memory */
-void pages_free(struct span *span);
+void pages_free(struct span *span); /* while marking: they stay what they are until pages_free_deferred */
+void pages_free_deferred(void);     /* the world is stopped */
+bool pages_watch(void);             /* the system watches the heap from here on, also what it grows by; false: no */
 bool pages_dirty(uintptr_t base, size_t count);
 void pages_mark_dirty(uintptr_t base, size_t count);
 void pages_mark_clean(uintptr_t base, size_t count);
@@ -343,5 +363,6 @@ bool large_free(struct span *span); /* false: it must stay, since its pages cann
 /* --- object.c --- */
 /* Frees the object that begins at `object`, in this span. */
 void object_free(struct span *span, uintptr_t object);
+void object_free_deferred(void); /* those that were freed while marking; the world is stopped */
 
 #endif

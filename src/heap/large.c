@@ -45,7 +45,7 @@ void *large_publish(struct span *span) {
     }
     pages_mark_dirty(span->base, span->pages);
     pages_set_span(span, span, layout->number);
-    mark_set(mark_byte(span->base), MARK_NEW);
+    mark_set(mark_byte(span->base), (uint8_t)atomic_load(&heap.born));
     if (!layout->counts_inside) {
         atomic_fetch_add(&layout->handed.objects, 1);
         atomic_fetch_add(&layout->handed.bytes, span->object_bytes);

@@ -258,13 +258,44 @@ void pages_mark_clean(uintptr_t base, size_t count) {
     memset(&heap.page_dirty[(base - heap.base) >> PAGE_SHIFT], 0, count);
 }
 
-void pages_free(struct span *span) {
-    os_lock_acquire(&pages_lock);
+static struct span *deferred; /* freed while marking: a marker may be about to look at them, or to write their bytes */
+
+static void free_now(struct span *span) {
     pages_set_span(span, NULL, 0);
     span->layout = NULL;
     span->inside = (bw_amount){0, 0};
     count_free(span, true);
     give(span);
+}
+
+void pages_free(struct span *span) {
+    os_lock_acquire(&pages_lock);
+    if (heap_is_marking() && span->layout) {
+        span->next = deferred;
+        deferred = span;
+    } else {
+        free_now(span);
+    }
+    os_lock_release(&pages_lock);
+}
+
+bool pages_watch(void) {
+    os_lock_acquire(&pages_lock);
+    size_t used = atomic_load(&heap.used);
+    heap.watched = used <= HEAP_BEGIN || os_watch_add(heap.base + HEAP_BEGIN, used - HEAP_BEGIN);
+    os_lock_release(&pages_lock);
+    return heap.watched;
+}
+
+void pages_free_deferred(void) {
+    os_lock_acquire(&pages_lock);
+    for (struct span *span = deferred, *next; span; span = next) {
+        next = span->next;
+        span->next = NULL;
+        memset(mark_byte(span->base), MARK_NONE, span->pages << (PAGE_SHIFT - GRANULE_SHIFT));
+        free_now(span);
+    }
+    deferred = NULL;
     os_lock_release(&pages_lock);
 }
 

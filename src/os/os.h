@@ -100,6 +100,17 @@ void os_want_small_pages(void *at, size_t bytes);
 void *os_map(size_t bytes); /* zeroed memory for the library's own use; NULL */
 void os_unmap(void *at, size_t bytes);
 size_t os_resident_bytes(void); /* of this process; 0 if unknown */
+
+/* --- which pages were written (os_watch.c) --- */
+const char *os_watch_start(void); /* tries it; NULL: it works; else why not */
+void os_watch_end(void);          /* in the child of a fork, where nothing is watched */
+bool os_watch_add(uintptr_t lo,
+                  size_t bytes); /* private memory without a file, of whole pages; false: the system cannot */
+bool os_watch_protect(uintptr_t lo, uintptr_t hi, bool protect); /* from here on writes are noted; or not any more */
+/* Calls `found` for the pages between the two that were written since they were protected, or never were; `protect`: each
+ * is protected again at the moment it is told of. False: the system cannot tell. */
+bool os_watch_written(uintptr_t lo, uintptr_t hi, bool protect,
+                      void (*found)(void *context, uintptr_t lo, uintptr_t hi), void *context);
 bool os_readable(uintptr_t at); /* can this address be read? */
 
 /* --- failing on purpose (os_memory.c) --- */
