@@ -26,6 +26,10 @@ bool beside_works(void) {
     return refused == NULL && heap.watched;
 }
 
+bool beside_refuses(void) {
+    return tried && !heap.watched;
+}
+
 const char *beside_refused(void) {
     return refused ? refused : "more memory cannot be watched";
 }

@@ -54,6 +54,14 @@ static int markers_wanted(void) {
     return worth < (size_t)processors ? (int)worth : processors;
 }
 
+/* How long the last marking took, wherever it was done. */
+static _Atomic uint64_t last_marking_ns;
+
+static bool prefers_beside(void) {
+    return knobs.mark == MARK_WATCH || (knobs.mark == MARK_AUTO && !beside_refuses() &&
+                                        atomic_load_explicit(&last_marking_ns, memory_order_relaxed) >= WORTH_NS);
+}
+
 struct cycle {
     uint64_t began;  /* to stop */
     uint64_t paused; /* before that */
@@ -138,7 +146,7 @@ static void finish_marking(const struct cycle *cycle) {
     last_growth = searched > last_searched ? searched - last_searched : 0;
     last_searched = searched;
     uint64_t end = os_now_ns(), paused = cycle->paused + end - cycle->began;
-    pacer_after_cycle(figures.marked_bytes, roots.stack_bytes + roots.data_bytes, cycle->paced, paused);
+    pacer_after_cycle(figures.marked_bytes, roots.stack_bytes + roots.data_bytes, born, cycle->paced, paused);
     phases->finish = end - marked;
     figures.pause[figures.count % 256] = paused;
     figures.pause_end[figures.count % 256] = os_wall_ns();
@@ -153,6 +161,7 @@ static void collect(struct cycle *cycle) {
     begin_marking(cycle);
     mark_from_roots(&roots, cycle->markers);
     figures.phases.mark = os_now_ns() - stopped;
+    atomic_store(&last_marking_ns, figures.phases.mark);
     finish_marking(cycle);
 }
 
@@ -172,7 +181,9 @@ static void begin_beside(struct cycle *cycle) {
 
 /* The program runs. False: which pages it wrote the system cannot tell any more. */
 static bool mark_in_rounds(const struct cycle *cycle) {
+    uint64_t began = os_now_ns();
     mark_beside(&roots, cycle->markers);
+    atomic_store(&last_marking_ns, os_now_ns() - began);
     for (int round = 0; round < MOST_ROUNDS; round++) {
         if (!beside_round(&roots))
             return false;
@@ -228,12 +239,10 @@ static void end_cycle(const struct request *request) {
         observe_hooks.after_cycle(request->forced ? " (forced)" : "");
 }
 
-/* Marks beside the program? Where the world would be stopped for less than a millisecond that is better. */
+/* Where the world would be stopped for less than a millisecond that is better. */
 static bool goes_beside(const struct request *request, bool compacts) {
-    if (knobs.mark == MARK_STOP || compacts || request->cycle.leaks || request->reason == CYCLE_MEMORY ||
-        (knobs.mark == MARK_AUTO && figures.phases.mark < WORTH_NS))
-        return false;
-    return beside_works() && beside_protect();
+    return prefers_beside() && !compacts && !request->cycle.leaks && request->reason != CYCLE_MEMORY &&
+           beside_works() && beside_protect();
 }
 
 /* With the loader's lock held, so that nobody is within dlopen; SAFE. */
@@ -372,6 +381,14 @@ void world_stopped_do(struct thread *self, void (*body)(void *), void *argument)
 void cycle_run_paced(struct thread *self) {
     size_t handed = atomic_load_explicit(&heap.handed, memory_order_relaxed);
     size_t trigger = atomic_load_explicit(&heap.trigger, memory_order_relaxed);
+    if (handed >= trigger && prefers_beside()) {
+        bool runs = atomic_load(&cycle_runs);
+        size_t over = handed - trigger, room = pacer_room();
+        if (runs && over > room)
+            collector_slow_down(self, over - room, room);
+        if (runs || collector_ask(self))
+            return;
+    }
     /* A thread that waited for another's collection would sleep, and wake up late. It goes on until it is stopped, or
      * has gone on too long since the other waits itself. */
     if (handed < trigger ||
@@ -403,6 +420,7 @@ bool cycle_run(struct thread *self, enum cycle_reason reason) {
     }
     atomic_store(&cycle_runs, false);
     os_lock_release(&cycle_lock);
+    collector_ended();
     specials_start_threads(self);
     background_after_cycle(self);
     if (knobs.leaks && gc_scheduler_hooks_if_linked())

@@ -250,11 +250,20 @@ void mark_release_memory(void); /* that of empty stacks to the system; nothing i
 
 /* --- beside.c: pages that the program writes while marking goes on beside it; one collection at a time --- */
 bool beside_works(void);
+bool beside_refuses(void);                          /* it was tried */
 const char *beside_refused(void);                   /* why not */
 void beside_forked(void);                           /* in the child nothing is watched */
 bool beside_protect(void);                          /* false: the system cannot tell any more */
 bool beside_round(struct roots *roots);             /* lists what was written since; false: the same */
 void beside_last(struct roots *roots, bool failed); /* adds what was written; the world is stopped */
+
+/* --- collector.c --- */
+bool collector_ask(
+    struct thread *self);   /* for a collection beside the program; INSIDE; false: there is no thread for it */
+void collector_ended(void); /* one is over */
+/* Memory is handed out faster than a collection gets on: by so much more than there was room for. INSIDE */
+void collector_slow_down(struct thread *self, size_t over, size_t room);
+void collector_forget_thread(void);
 
 /* --- memory.c --- */
 void *memory_allocate(struct thread *self, struct layout *layout, size_t bytes); /* INSIDE; does not return without */
@@ -289,8 +298,10 @@ extern struct special_figures special_figures;
 
 /* --- pacer.c --- */
 /* `paced`: the collection began because the goal was reached; `pause` so far, nanoseconds. */
-void pacer_after_cycle(size_t marked, size_t roots, bool paced, uint64_t pause);
+/* `born`: bytes handed out while marking beside the program. */
+void pacer_after_cycle(size_t marked, size_t roots, size_t born, bool paced, uint64_t pause);
 void pacer_update(void); /* a knob changed */
+size_t pacer_room(void); /* between the trigger and the goal: what is handed out while marking beside the program */
 size_t pacer_goal(void);
 
 /* --- background.c --- */

@@ -11,6 +11,8 @@
 #define MOST_LEAST_GOAL ((size_t)32 << 20)
 
 static size_t last_marked, last_roots;
+static size_t last_born; /* as much will be handed out while the next marking goes on; 0: with the world stopped */
+static _Atomic size_t runway_now;
 static _Atomic size_t goal = LEAST_GOAL; /* the background thread reads it without the gc lock */
 
 /* What the goal is at least. Each collection has a cost that does not depend on the heap: stopping every thread,
@@ -61,15 +63,24 @@ void pacer_update(void) {
             wanted = least;
     }
     atomic_store_explicit(&goal, wanted, memory_order_relaxed);
-    atomic_store(&heap.trigger, wanted > last_marked ? wanted - last_marked : 0);
+    size_t until = wanted > last_marked ? wanted - last_marked : 0, runway = last_born + last_born / 4;
+    if (runway > until / 2)
+        runway = until / 2;
+    atomic_store(&runway_now, runway);
+    atomic_store(&heap.trigger, until - runway);
 }
 
-void pacer_after_cycle(size_t marked, size_t roots, bool paced, uint64_t pause) {
+size_t pacer_room(void) {
+    return atomic_load_explicit(&runway_now, memory_order_relaxed);
+}
+
+void pacer_after_cycle(size_t marked, size_t roots, size_t born, bool paced, uint64_t pause) {
     uint64_t now = os_now_ns();
     if (paced)
         adapt_least_goal(pause, now);
     last_end = now;
     last_marked = marked;
     last_roots = roots;
+    last_born = born > last_born ? born : last_born - (last_born - born) / 4;
     pacer_update();
 }

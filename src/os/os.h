@@ -151,6 +151,7 @@ void os_wake(_Atomic uint32_t *word, int count);
 /* --- clocks, CPUs, environment (os_misc.c) --- */
 uint64_t os_now_ns(void);        /* monotonic */
 uint64_t os_wall_ns(void);       /* since 1970 */
+void os_thread_be_modest(void); /* the caller takes less of the processors than others, and shorter turns */
 uint64_t os_thread_cpu_ns(void); /* this thread's processor time */
 uint64_t os_process_cpu_ns(void);
 uint64_t os_processor_ns_of(pid_t thread); /* the same of another thread of this process; 0 if it is gone */
