@@ -17,8 +17,6 @@ os_lock gc_lock;
 struct cycle_figures figures;
 struct gc_hooks gc_hooks;
 
-static os_lock cycle_lock; /* one collection at a time, before any other lock; whoever waits for it is SAFE */
-static _Atomic bool cycle_runs;
 static os_modules modules;
 static struct roots roots;
 
@@ -226,9 +224,20 @@ struct request {
     enum cycle_reason reason;
     uint32_t before;
     bool refused; /* it was to compact, and there was no memory for that */
+    bool busy;    /* another goes on beside the program */
+    bool forced;
     struct cycle cycle;
-    bool failed, forced;
 };
+
+/* A collection beside the program is begun under the gc lock, and ended under it by whoever comes first when it is MARKED:
+ * who marked, or somebody who wants one, too, and who may hold the loader's lock already, for which the first would wait.
+ * The gc lock is free in between, but no other collection begins. */
+enum { NO_MARKING, MARKING, MARKED };
+static struct {
+    _Atomic uint32_t state;
+    bool failed; /* which pages were written the system could not tell any more */
+    struct request request;
+} beside;
 
 static void end_cycle(const struct request *request) {
     threads_reap();
@@ -251,8 +260,9 @@ static void run_locked(void *argument) {
     struct thread *self = request->self;
     os_lock_acquire(&gc_lock);
     thread_safe_end(self);
-    if (request->reason == CYCLE_PACED && figures.count != request->before) {
-        gc_lock_release(); /* somebody did it while this thread waited */
+    request->busy = atomic_load(&beside.state) != NO_MARKING;
+    if (request->busy || (request->reason == CYCLE_PACED && figures.count != request->before)) {
+        gc_lock_release(); /* somebody did it while this thread waited, or does it now */
         return;
     }
     heap_sweep_all();
@@ -275,6 +285,8 @@ static void run_locked(void *argument) {
         begin_beside(cycle);
         world_start(self);
         cycle->paused = os_now_ns() - cycle->began;
+        beside.request = *request;
+        atomic_store(&beside.state, MARKING);
         gc_lock_release();
         return;
     }
@@ -290,17 +302,21 @@ static void run_locked(void *argument) {
 
 /* As run_locked, after marking beside the program. */
 static void run_last(void *argument) {
-    struct request *request = argument;
-    struct thread *self = request->self;
+    struct thread *self = argument;
     os_lock_acquire(&gc_lock);
     thread_safe_end(self);
-    request->cycle.began = os_now_ns();
-    atomic_store(&world_short, true);
-    world_stop(self);
-    finish_beside(&request->cycle, request->failed);
-    world_start(self);
-    end_cycle(request);
+    if (atomic_load(&beside.state) == MARKED) {
+        beside.request.cycle.began = os_now_ns();
+        atomic_store(&world_short, true);
+        world_stop(self);
+        finish_beside(&beside.request.cycle, beside.failed);
+        world_start(self);
+        end_cycle(&beside.request);
+        atomic_store(&beside.state, NO_MARKING);
+        os_wake(&beside.state, INT32_MAX);
+    }
     gc_lock_release();
+    OS_KEEP_FRAME();
 }
 
 /* fork must not find a thread of the library's holding the loader's lock: the child could never take it. It cannot take
@@ -324,7 +340,7 @@ static void leave_loader_gate(void) {
         os_wake(&behind_gate, 1);
 }
 
-void cycle_shut_loader_gate(struct thread *self) {
+static void cycle_shut_loader_gate(struct thread *self) {
     uint32_t open = 0, count;
     thread_safe_begin(self);
     for (; !atomic_compare_exchange_strong(&loader_gate, &open, 1); open = 0)
@@ -335,20 +351,51 @@ void cycle_shut_loader_gate(struct thread *self) {
     OS_KEEP_FRAME();
 }
 
-void cycle_open_loader_gate(void) {
+static void cycle_open_loader_gate(void) {
     atomic_store(&loader_gate, 0);
     os_wake(&loader_gate, INT32_MAX);
 }
 
-void cycle_hold(struct thread *self) {
+static void end_marked(struct thread *self) {
     thread_safe_begin(self);
-    os_lock_acquire(&cycle_lock);
+    pass_loader_gate();
+    os_with_modules(&modules, run_last, self);
+    leave_loader_gate();
+}
+
+/* Until no collection goes on beside the program. */
+static void wait_for_marking(struct thread *self) {
+    thread_safe_begin(self);
+    while (atomic_load(&beside.state) == MARKING)
+        os_wait(&beside.state, MARKING, -1);
     thread_safe_end(self);
+    if (atomic_load(&beside.state) == MARKED)
+        end_marked(self);
     OS_KEEP_FRAME();
 }
 
+/* The gate is shut, so that none begins either. */
+static bool marking_is_over(struct thread *self) {
+    gc_lock_acquire(self);
+    bool over = atomic_load(&beside.state) == NO_MARKING;
+    if (!over)
+        gc_lock_release();
+    return over;
+}
+
+void cycle_hold(struct thread *self) {
+    for (;;) {
+        cycle_shut_loader_gate(self);
+        if (marking_is_over(self))
+            return;
+        cycle_open_loader_gate();
+        wait_for_marking(self);
+    }
+}
+
 void cycle_let_go(void) {
-    os_lock_release(&cycle_lock);
+    gc_lock_release();
+    cycle_open_loader_gate();
 }
 
 struct stopped_call {
@@ -382,7 +429,7 @@ void cycle_run_paced(struct thread *self) {
     size_t handed = atomic_load_explicit(&heap.handed, memory_order_relaxed);
     size_t trigger = atomic_load_explicit(&heap.trigger, memory_order_relaxed);
     if (handed >= trigger && prefers_beside()) {
-        bool runs = atomic_load(&cycle_runs);
+        bool runs = atomic_load(&beside.state) != NO_MARKING;
         size_t over = handed - trigger, room = pacer_room();
         if (runs && over > room)
             collector_slow_down(self, over - room, room);
@@ -391,8 +438,7 @@ void cycle_run_paced(struct thread *self) {
     }
     /* A thread that waited for another's collection would sleep, and wake up late. It goes on until it is stopped, or
      * has gone on too long since the other waits itself. */
-    if (handed < trigger ||
-        ((atomic_load(&behind_gate) > 0 || atomic_load(&cycle_runs)) && handed - trigger < trigger / 2))
+    if (handed < trigger || (atomic_load(&behind_gate) > 0 && handed - trigger < trigger / 8))
         return;
     cycle_run(self, CYCLE_PACED);
 }
@@ -401,26 +447,27 @@ bool cycle_run(struct thread *self, enum cycle_reason reason) {
     /* Without the lock: if this is an older number, one collection less is saved below. */
     struct request request = {
         .self = self, .reason = reason, .before = __atomic_load_n(&figures.count, __ATOMIC_RELAXED)};
-    gc_lock_acquire(self);
-    int helpers = (reason == CYCLE_COMPACT ? knobs_processors() : markers_wanted()) - 1;
-    gc_lock_release();
-    thread_safe_begin(self);
-    os_lock_acquire(&cycle_lock);
-    atomic_store(&cycle_runs, true);
-    pass_loader_gate();
-    mark_make_helpers(helpers);
-    os_with_modules(&modules, run_locked, &request);
-    leave_loader_gate();
+    do {
+        if (request.busy)
+            wait_for_marking(self);
+        gc_lock_acquire(self);
+        int helpers = (reason == CYCLE_COMPACT ? knobs_processors() : markers_wanted()) - 1;
+        gc_lock_release();
+        thread_safe_begin(self);
+        pass_loader_gate();
+        mark_make_helpers(helpers);
+        os_with_modules(&modules, run_locked, &request);
+        leave_loader_gate();
+    } while (request.busy);
     if (request.cycle.beside) {
         thread_safe_begin(self);
-        request.failed = !mark_in_rounds(&request.cycle);
-        pass_loader_gate();
-        os_with_modules(&modules, run_last, &request);
-        leave_loader_gate();
+        beside.failed = !mark_in_rounds(&request.cycle);
+        thread_safe_end(self);
+        atomic_store(&beside.state, MARKED);
+        os_wake(&beside.state, INT32_MAX);
+        end_marked(self);
+        collector_ended();
     }
-    atomic_store(&cycle_runs, false);
-    os_lock_release(&cycle_lock);
-    collector_ended();
     specials_start_threads(self);
     background_after_cycle(self);
     if (knobs.leaks && gc_scheduler_hooks_if_linked())

@@ -171,12 +171,12 @@ void world_stop_install(void);
 enum cycle_reason { CYCLE_PACED, CYCLE_FORCED, CYCLE_MEMORY, CYCLE_LEAKS, CYCLE_COMPACT };
 /* The caller is INSIDE and holds no lock. False: it was to compact, and there was no memory for that. */
 bool cycle_run(struct thread *self, enum cycle_reason reason);
-void cycle_run_paced(struct thread *self);        /* the same, if it is still due and no other thread is about to */
-void cycle_shut_loader_gate(struct thread *self); /* before a fork; INSIDE */
-void cycle_open_loader_gate(void);                /* after it, in the parent and in the child */
+void cycle_run_paced(struct thread *self); /* the same, if it is still due and no other thread is about to */
 void gc_lock_acquire(struct thread *self);
 void gc_lock_release(void);
-void cycle_hold(struct thread *self); /* no collection is under way, and none begins until cycle_let_go */
+/* For fork: no collection is under way, and none begins until cycle_let_go; the gc lock is held, and nobody of the library's
+ * holds the loader's lock, or waits for it. */
+void cycle_hold(struct thread *self);
 void cycle_let_go(void);
 extern os_lock gc_lock;
 

@@ -213,7 +213,8 @@ void memory_give_back(struct thread *self) {
     heap_sweep_all();
     heap_free_empty();
     heap_pack_layouts();
-    mark_release_memory();
+    if (!heap_is_marking())
+        mark_release_memory();
     gc_lock_release();
     pages_release(0);
     pages_release_tables();

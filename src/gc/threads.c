@@ -491,8 +491,6 @@ static void hook_fork_prepare(void) {
     if (atomic_load(&runtime_made) && handler_frame == 0) {
         self = thread_enter();
         cycle_hold(self);
-        cycle_shut_loader_gate(self);
-        gc_lock_acquire(self);
         forking = true;
         world_stop(self);
         atomic_store(&fork_gate, GATE_SHUT);
@@ -507,8 +505,6 @@ static void open_gates(void) {
     forking = false;
     atomic_store(&fork_gate, 0);
     os_wake(&fork_gate, INT32_MAX);
-    gc_lock_release();
-    cycle_open_loader_gate();
     cycle_let_go();
 }
 
