@@ -22,7 +22,7 @@ static void examine_some(struct thread *self, struct timer *timer, int64_t now);
 
 static os_lock lock;
 static struct poll_record *first, **last = &first;
-static bool armed;
+static _Atomic bool armed; /* written under the lock */
 static struct timer timer = {.fire = examine_some};
 
 static void append(struct poll_record *record) {
@@ -44,20 +44,23 @@ static struct poll_record *take(int64_t now) {
     return record;
 }
 
-bool poll_doubt(struct thread *self, struct poll_record *record, int fd) {
-    if (record->doubted)
-        return false;
-    record->number = fd;
+bool poll_doubt(struct thread *self, struct poll_record *record, int fd, bool *added) {
+    *added = false;
+    if (record->doubted && atomic_load_explicit(&armed, memory_order_relaxed))
+        return true;
     os_lock_acquire(&lock);
-    append(record);
-    bool added = false;
-    if (!armed) {
-        armed = true;
-        timer.when = record->doubted_at + DOUBT_NS;
-        added = timer_insert(self, &timer);
+    bool examines = atomic_load(&armed);
+    if (!examines) {
+        timer.when = (int64_t)os_now_ns() + DOUBT_NS;
+        examines = timer_try_insert(self, &timer, added);
+        atomic_store(&armed, examines);
+    }
+    if (examines && !record->doubted) {
+        record->number = fd;
+        append(record);
     }
     os_lock_release(&lock);
-    return added;
+    return examines;
 }
 
 void poll_doubt_added(struct thread *self) {
@@ -84,12 +87,13 @@ static void examine_some(struct thread *self, struct timer *fired, int64_t now) 
     bool added = false;
     int64_t when = 0;
     os_lock_acquire(&lock);
-    armed = first != NULL;
-    if (armed) {
+    bool goes_on = first != NULL;
+    if (goes_on) {
         int64_t due = first->doubted_at + DOUBT_NS, soon = now + (due <= now ? NEXT_NS : PAUSE_NS);
         fired->when = when = due > soon ? due : soon;
-        added = timer_insert(self, fired);
+        goes_on = timer_try_insert(self, fired, &added); /* if not, when the next is doubted */
     }
+    atomic_store(&armed, goes_on);
     os_lock_release(&lock);
     if (added)
         sched_timer_added(self, when);

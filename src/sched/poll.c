@@ -483,7 +483,7 @@ enum poll_result poll_wait(struct poll_try *attempt) {
     enum poll_result result = POLL_READY;
     bool added = false, doubted = false, refused = false, open = true;
     os_lock_acquire(&record->lock);
-    bool trusted = is_trusted(record, side);
+    bool trusted = is_trusted(record, side) && poll_doubt(self, record, attempt->fd, &doubted);
     if (!trusted) {
         os_lock_release(&record->lock);
         open = os_file_of(attempt->fd, &file) == 0;
@@ -503,7 +503,6 @@ enum poll_result poll_wait(struct poll_try *attempt) {
         waiter.examined = record->examined;
         side_append(side, &waiter);
         added = arm(self, side);
-        doubted = trusted && poll_doubt(self, record, attempt->fd);
     }
     int64_t when = side->timer.when;
     bool parks = waiter.listed;

@@ -26,8 +26,9 @@ void poll_make_ready(struct thread *self, struct goroutine *list);
 bool poll_examine(struct poll_record *record, struct poll_ready *ready);
 
 /* --- doubts.c --- */
-/* It is to be examined in a while, if it is not yet. Under the record's lock. True: poll_doubt_added must be called. */
-bool poll_doubt(struct thread *self, struct poll_record *record, int fd);
+/* It is to be examined in a while, if it is not yet. Under the record's lock. False: there is no memory for that. `added`:
+ * poll_doubt_added must be called. */
+bool poll_doubt(struct thread *self, struct poll_record *record, int fd, bool *added);
 void poll_doubt_added(struct thread *self); /* no lock held */
 
 /* --- poller.c --- */

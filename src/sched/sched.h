@@ -121,6 +121,8 @@ int64_t timer_in(int64_t ns);          /* the time so long from now; INT64_MAX: 
 void timer_start(struct thread *self, struct timer *timer);
 /* The same under a lock. True: it is due first, and sched_timer_added is left to the caller, once it holds none. */
 bool timer_insert(struct thread *self, struct timer *timer);
+/* False: there is no memory for it, which ends the program above. */
+bool timer_try_insert(struct thread *self, struct timer *timer, bool *is_first);
 /* Was it pending? It is not from here on. If it was not then `fire` has been called, or is about to be, or has not
  * returned: what has to be known of that, `fire` and the caller must agree upon under a lock of their own. INSIDE. */
 bool timer_stop(struct timer *timer);

@@ -86,11 +86,15 @@ static void tell_next(struct timers *timers) {
         atomic_store_explicit(&timers->next, when, memory_order_release);
 }
 
-static void make_room(struct timers *timers) {
-    size_t wanted = timers->capacity ? timers->capacity * 2 : ROOM_FIRST;
+static size_t more_room(const struct timers *timers) {
+    return timers->capacity ? timers->capacity * 2 : ROOM_FIRST;
+}
+
+static bool make_room(struct timers *timers) {
+    size_t wanted = more_room(timers);
     struct timer_entry *larger = os_map(wanted * sizeof *larger);
     if (larger == NULL)
-        os_fatal("runtime: out of memory: cannot keep %zu timers", wanted);
+        return false;
     if (timers->capacity) {
         memcpy(larger, timers->entries, timers->count * sizeof *larger);
         os_unmap(timers->entries, timers->capacity * sizeof *larger);
@@ -102,6 +106,12 @@ static void make_room(struct timers *timers) {
         timers->others = atomic_load(&timers_first);
         while (!atomic_compare_exchange_weak(&timers_first, &timers->others, timers)) {}
     }
+    return true;
+}
+
+static void timer_must(bool added, const struct timers *timers) {
+    if (!added)
+        os_fatal("runtime: out of memory: cannot keep %zu timers", more_room(timers));
 }
 
 static void give_room_back(struct timers *timers) {
@@ -110,11 +120,12 @@ static void give_room_back(struct timers *timers) {
     timers->capacity = 0;
 }
 
-static void add(struct timers *timers, struct timer *timer) {
-    if (timers->count == timers->capacity)
-        make_room(timers);
+static bool add(struct timers *timers, struct timer *timer) {
+    if (timers->count == timers->capacity && !make_room(timers))
+        return false;
     atomic_store_explicit(&timer->in, timers, memory_order_relaxed);
     move_up(timers, timers->count++, (struct timer_entry){timer->when, timer});
+    return true;
 }
 
 /* The entry that is to be at that place, or above or below. */
@@ -141,15 +152,21 @@ static void take_out(struct timers *timers, struct timer *timer) {
 
 /* --- starting, stopping, firing --- */
 
-bool timer_insert(struct thread *self, struct timer *timer) {
+bool timer_try_insert(struct thread *self, struct timer *timer, bool *is_first) {
     struct timers *timers = sched_timers(self);
     OS_ASSERT(atomic_load_explicit(&timer->in, memory_order_relaxed) == NULL);
     os_lock_acquire(&timers->lock);
-    add(timers, timer);
-    bool is_first = timers->entries[0].timer == timer;
-    if (is_first)
+    bool added = add(timers, timer);
+    *is_first = added && timers->entries[0].timer == timer;
+    if (*is_first)
         tell_next(timers);
     os_lock_release(&timers->lock);
+    return added;
+}
+
+bool timer_insert(struct thread *self, struct timer *timer) {
+    bool is_first;
+    timer_must(timer_try_insert(self, timer, &is_first), sched_timers(self));
     return is_first;
 }
 
@@ -238,7 +255,7 @@ void timers_forked(struct timers *own) {
             continue;
         }
         for (size_t i = 0; i < known->count; i++)
-            add(&timers_of_others, known->entries[i].timer);
+            timer_must(add(&timers_of_others, known->entries[i].timer), &timers_of_others);
         tell_next(&timers_of_others);
         if (known->capacity)
             give_room_back(known);
