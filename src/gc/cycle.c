@@ -225,7 +225,7 @@ struct request {
     uint32_t before;
     bool refused; /* it was to compact, and there was no memory for that */
     bool busy;    /* another goes on beside the program */
-    bool forced;
+    bool may_go_beside, forced;
     struct cycle cycle;
 };
 
@@ -248,10 +248,19 @@ static void end_cycle(const struct request *request) {
         observe_hooks.after_cycle(request->forced ? " (forced)" : "");
 }
 
-/* Where the world would be stopped for less than a millisecond that is better. */
-static bool goes_beside(const struct request *request, bool compacts) {
-    return prefers_beside() && !compacts && !request->cycle.leaks && request->reason != CYCLE_MEMORY &&
-           beside_works() && beside_protect();
+/* What takes long and can be done before the loader's lock is taken. How many helpers are wanted. */
+static int prepare(struct request *request) {
+    gc_lock_acquire(request->self);
+    int markers = request->reason == CYCLE_COMPACT ? knobs_processors() : markers_wanted();
+    request->may_go_beside = false;
+    if (atomic_load(&beside.state) == NO_MARKING) {
+        heap_sweep_all();
+        bool may = request->reason == CYCLE_PACED || request->reason == CYCLE_FORCED;
+        /* Where the world would be stopped for less than a millisecond that is better. */
+        request->may_go_beside = may && prefers_beside() && beside_works() && beside_protect();
+    }
+    gc_lock_release();
+    return markers - 1;
 }
 
 /* With the loader's lock held, so that nobody is within dlopen; SAFE. */
@@ -277,7 +286,7 @@ static void run_locked(void *argument) {
     bool compacts = request->reason == CYCLE_COMPACT || by_itself;
     if (compacts)
         cycle->markers = knobs_processors();
-    cycle->beside = goes_beside(request, compacts);
+    cycle->beside = request->may_go_beside && !compacts && !cycle->leaks;
     cycle->began = os_now_ns();
     atomic_store(&world_short, cycle->markers == 1 || cycle->beside);
     world_stop(self); /* its place is where it became SAFE: nothing of the program's is below */
@@ -450,9 +459,7 @@ bool cycle_run(struct thread *self, enum cycle_reason reason) {
     do {
         if (request.busy)
             wait_for_marking(self);
-        gc_lock_acquire(self);
-        int helpers = (reason == CYCLE_COMPACT ? knobs_processors() : markers_wanted()) - 1;
-        gc_lock_release();
+        int helpers = prepare(&request);
         thread_safe_begin(self);
         pass_loader_gate();
         mark_make_helpers(helpers);
