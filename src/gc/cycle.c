@@ -180,7 +180,10 @@ static void begin_beside(struct cycle *cycle) {
 /* The program runs. False: which pages it wrote the system cannot tell any more. */
 static bool mark_in_rounds(const struct cycle *cycle) {
     uint64_t began = os_now_ns();
-    mark_beside(&roots, cycle->markers);
+    /* The program has the other processors. */
+    int half = knobs_processors() > 1 ? knobs_processors() / 2 : 1,
+        markers = cycle->markers < half ? cycle->markers : half;
+    mark_beside(&roots, markers);
     atomic_store(&last_marking_ns, os_now_ns() - began);
     for (int round = 0; round < MOST_ROUNDS; round++) {
         if (!beside_round(&roots))
@@ -188,7 +191,7 @@ static bool mark_in_rounds(const struct cycle *cycle) {
         size_t pages = 0;
         for (size_t i = 0; i < roots.count; i++)
             pages += (roots.list[i].hi - roots.list[i].lo) / os_page_bytes();
-        mark_beside(&roots, cycle->markers);
+        mark_beside(&roots, markers);
         if (pages <= FEW_PAGES)
             break;
     }
