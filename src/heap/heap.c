@@ -118,7 +118,7 @@ bool heap_grow(size_t bytes, uintptr_t *from, size_t *got) {
     if (end > huge)
         os_want_huge_pages((void *)(heap.base + huge), end - huge);
     if (heap.watched && !os_watch_add(heap.base + begin, end - begin))
-        heap.watched = false;
+        __atomic_store_n(&heap.watched, false, __ATOMIC_RELAXED);
     *from = heap.base + begin;
     *got = end - begin;
     atomic_store(&heap.used, end);

@@ -298,6 +298,19 @@ static void append(struct span_list *list, struct span *span) {
     list->bytes += span->pages << PAGE_SHIFT;
 }
 
+/* Spans that are about to be written all over: at once they cost as much as the first write to one of their pages would,
+ * which would be noted. */
+static void end_watching(const struct layout *layout, const struct span *span) {
+    if (layout->scan == SCAN_NONE || !__atomic_load_n(&heap.watched, __ATOMIC_RELAXED))
+        return;
+    while (span) {
+        uintptr_t lo = span->base, hi = lo;
+        for (; span && span->base == hi; span = span->next)
+            hi += span->pages << PAGE_SHIFT;
+        os_watch_protect(lo, hi, false);
+    }
+}
+
 struct span *layout_take_several(struct layout *layout, uint16_t home, struct span_search *search) {
     for (;;) {
         struct span_list list = {NULL, &list.first, 0};
@@ -339,8 +352,10 @@ struct span *layout_take_several(struct layout *layout, uint16_t home, struct sp
             }
         }
         layout_count_reclaimed(layout, reclaimed);
-        if (list.first)
+        if (list.first) {
+            end_watching(layout, list.first);
             return list.first;
+        }
     }
 }
 
