@@ -63,6 +63,7 @@ static bool prefers_beside(void) {
 struct cycle {
     uint64_t began;  /* to stop */
     uint64_t paused; /* before that */
+    uint64_t marking_since;
     bool paced, leaks, beside;
     int markers;
     size_t handed; /* when marking began */
@@ -145,7 +146,7 @@ static void finish_marking(const struct cycle *cycle) {
     last_searched = searched;
     uint64_t end = os_now_ns(), paused = cycle->paused + end - cycle->began;
     pacer_after_cycle(figures.marked_bytes, roots.stack_bytes + roots.data_bytes, born, cycle->paced, paused);
-    phases->finish = end - marked;
+    phases->finish = cycle->beside ? end - cycle->began : end - marked;
     figures.pause[figures.count % 256] = paused;
     figures.pause_end[figures.count % 256] = os_wall_ns();
     figures.pause_total += paused;
@@ -200,13 +201,12 @@ static bool mark_in_rounds(const struct cycle *cycle) {
 
 /* The world is stopped again. */
 static void finish_beside(struct cycle *cycle, bool failed) {
-    uint64_t stopped = os_now_ns();
-    figures.phases.stop = stopped - cycle->began;
+    figures.phases.stop = cycle->paused;
+    figures.phases.mark = cycle->began - cycle->marking_since;
     roots_collect(&roots, &modules, false);
     specials_push_roots();
     beside_last(&roots, failed);
     mark_from_roots(&roots, cycle->markers);
-    figures.phases.mark = os_now_ns() - stopped;
     finish_marking(cycle);
 }
 
@@ -296,7 +296,8 @@ static void run_locked(void *argument) {
     if (cycle->beside) {
         begin_beside(cycle);
         world_start(self);
-        cycle->paused = os_now_ns() - cycle->began;
+        cycle->marking_since = os_now_ns();
+        cycle->paused = cycle->marking_since - cycle->began;
         beside.request = *request;
         atomic_store(&beside.state, MARKING);
         gc_lock_release();
