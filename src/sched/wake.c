@@ -170,14 +170,6 @@ static bool worker_start(struct thread *self, bool seeks) {
     return false;
 }
 
-/* One that is idle, or a new one. False: there is neither. */
-static bool wake_or_start(struct thread *self, enum woken why) {
-    struct worker *worker = idle_pop();
-    if (worker)
-        wake(worker, why);
-    return worker || worker_start(self, why == TO_SEEK);
-}
-
 /* Whoever finds nobody to wake looks again after it has given up seeking: meanwhile others may have left it to the
  * seeker to wake somebody. */
 void wake_one(struct thread *self) {
@@ -190,7 +182,12 @@ void wake_one(struct thread *self) {
             return;
         if (!atomic_compare_exchange_strong(&sched_seeking, &none, 1))
             return;
-        if (wake_or_start(self, TO_SEEK))
+        struct worker *worker = idle_pop();
+        if (worker) {
+            wake(worker, TO_SEEK);
+            return;
+        }
+        if (worker_start(self, true))
             return;
         atomic_fetch_sub(&sched_seeking, 1);
     }
@@ -203,7 +200,12 @@ void observer_want(struct thread *self) {
         int none = 0;
         if (atomic_load(&sched_observing) != 0 || !atomic_compare_exchange_strong(&sched_observing, &none, 1))
             return;
-        if (wake_or_start(self, TO_OBSERVE))
+        struct worker *worker = idle_pop();
+        if (worker) {
+            wake(worker, TO_OBSERVE);
+            return;
+        }
+        if (worker_start(self, false))
             return;
         atomic_store(&sched_observing, 0);
         if (atomic_load(&idle_count) == 0)
