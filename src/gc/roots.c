@@ -204,8 +204,8 @@ void roots_collect(struct roots *roots, const os_modules *modules, bool leaks) {
     struct context context = {roots, modules};
     roots->count = roots->marked = roots->stack_bytes = roots->data_bytes = 0;
     threads_each(add_thread, &context);
-    if (&gc_scheduler_hooks)
-        gc_scheduler_hooks.each_stack(add_parked_stack, roots, leaks);
+    if (gc_scheduler_hooks_if_linked())
+        gc_scheduler_hooks_if_linked()->each_stack(add_parked_stack, roots, leaks);
     for (size_t i = 0; i < modules->data_count; i++)
         roots_add(roots, modules->data[i].lo, modules->data[i].hi, ROOT_DATA);
     uintptr_t lo, hi;

@@ -167,20 +167,14 @@ static ssize_t write_some(struct poll_record *record, int fd, const struct iovec
 
 /* --- reading and writing --- */
 
-/* As IO_UNTIL_READY, but waits first where the last read has left nothing. */
-static ssize_t read_until_ready(int fd, const struct iovec *pieces, int count) {
-    struct poll_try attempt;
-    enum poll_result wait = poll_begin(&attempt, fd, POLL_READ);
-    ssize_t got = -EAGAIN;
-    bool tries = !poll_is_drained(&attempt);
-    while (wait == POLL_READY && (!tries || (got = read_some(attempt.record, fd, pieces, count)) == -EAGAIN)) {
-        tries = true;
-        wait = poll_wait(&attempt);
-    }
-    if (got > 0 && (size_t)got < bytes_of(pieces, count) && is_tcp(attempt.record, fd))
-        poll_note_drained(&attempt);
-    poll_end(&attempt);
-    return wait == POLL_READY ? got : -io_error_of(wait);
+/* One try. Where the last read has left nothing the system is not asked before something has come. */
+static ssize_t read_anything(struct poll_try *attempt, const struct iovec *pieces, int count) {
+    if (!attempt->waited && poll_is_drained(attempt))
+        return -EAGAIN;
+    ssize_t got = read_some(attempt->record, attempt->fd, pieces, count);
+    if (got > 0 && (size_t)got < bytes_of(pieces, count) && is_tcp(attempt->record, attempt->fd))
+        poll_note_drained(attempt);
+    return got;
 }
 
 ssize_t bw_readv(int fd, const struct iovec *pieces, int count) {
@@ -188,7 +182,7 @@ ssize_t bw_readv(int fd, const struct iovec *pieces, int count) {
         return io_result(-EINVAL);
     if (bytes_of(pieces, count) == 0) /* nothing is to be waited for */
         return io_result(os_readv(fd, pieces, count));
-    return io_result(read_until_ready(fd, pieces, count));
+    return io_result(IO_UNTIL_READY(fd, POLL_READ, read_anything(&attempt, pieces, count)));
 }
 
 ssize_t bw_read(int fd, void *buffer, size_t n) {
@@ -201,7 +195,7 @@ ssize_t bw_writev(int fd, const struct iovec *pieces, int count) {
         return io_result(-EINVAL);
     if (count == 0)
         return io_result(os_writev(fd, pieces, count));
-    ssize_t wrote = IO_UNTIL_READY(fd, POLL_WRITE, write_some(record, fd, pieces, count));
+    ssize_t wrote = IO_UNTIL_READY(fd, POLL_WRITE, write_some(attempt.record, fd, pieces, count));
     if (wrote == -EPIPE)
         os_broken_pipe(fd);
     return io_result(wrote);

@@ -12,17 +12,15 @@ static inline int io_error_of(enum poll_result result) {
 }
 
 /* Makes the call, and each time that it says -EAGAIN waits and makes it again. The value is the call's, >= 0 or -errno; the
- * call may use `record`. */
+ * call may use `attempt`. */
 #define IO_UNTIL_READY(fd, direction, call)                                                                            \
     ({                                                                                                                 \
-        struct poll_try attempt_;                                                                                      \
-        enum poll_result wait_ = poll_begin(&attempt_, (fd), (direction));                                             \
-        struct poll_record *record = attempt_.record;                                                                  \
+        struct poll_try attempt;                                                                                       \
+        enum poll_result wait_ = poll_begin(&attempt, (fd), (direction));                                              \
         ssize_t result_ = -EAGAIN;                                                                                     \
         while (wait_ == POLL_READY && (result_ = (call)) == -EAGAIN)                                                   \
-            wait_ = poll_wait(&attempt_);                                                                              \
-        poll_end(&attempt_);                                                                                           \
-        (void)record;                                                                                                  \
+            wait_ = poll_wait(&attempt);                                                                               \
+        poll_end(&attempt);                                                                                            \
         wait_ == POLL_READY ? result_ : -io_error_of(wait_);                                                           \
     })
 

@@ -272,12 +272,13 @@ static bool is_woken(struct worker *worker) {
 }
 
 /* It has found nothing more: how long did each turn take, on average, since it had found something? More is believed at
- * once, less by and by. */
+ * once, less by and by; from WAKE_WORTH_NS on more makes no difference, but would be remembered for long. */
 static void note_turns(struct worker *worker) {
     uint32_t turns = atomic_load_explicit(&worker->turn, memory_order_relaxed) - worker->began_in;
     if (turns == 0)
         return;
     int64_t each = ((int64_t)os_now_ns() - worker->began_at) / turns;
+    each = each < WAKE_WORTH_NS ? each : WAKE_WORTH_NS;
     worker->turn_ns = each > worker->turn_ns ? each : worker->turn_ns - (worker->turn_ns - each) / 16;
 }
 

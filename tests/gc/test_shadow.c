@@ -417,13 +417,14 @@ static void grow(struct world *world, int number, struct random *random) {
     node->parent = NONE;
     node->shape = random_shape(random);
     node->id = world->next_id++;
+    for (int i = 0; i < MOST_LINKS; i++)
+        node->link[i].to = NONE; // also those that it has not: another's parent_at, of this index's last node, may ask
     char *object = allocate(node, random);
     check_zero(object, object_bytes(node));
     CHECK(bw_size(object) >= object_bytes(node) && bw_base(object) == object);
     node->where = KNOW(object);
     write_data(node, object);
     for (int i = 0; i < node->links; i++) {
-        node->link[i].to = NONE;
         int to = random_below(random, 3) ? random_node(world, random) : NONE;
         if (to != NONE) {
             world->nodes[to].references++;
