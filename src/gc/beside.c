@@ -39,53 +39,127 @@ void beside_forked(void) {
     tried = heap.watched = false;
 }
 
-/* --- runs of pages whose spans hold references --- */
+/* --- passes over the pages whose spans hold references --- */
 
-static bool is_searched(size_t page) {
+/* Markers claim a piece of the heap each, and ask the system which of its pages were written, a few at a time: so a page is
+ * protected again shortly before it is searched, also where the program runs only now and then meanwhile. */
+#define PIECE_BYTES ((uintptr_t)8 << 20)
+#define MOST_RETURNED 256 /* at most as many as there are markers */
+
+static struct {
+    os_lock lock;
+    enum pass_kind kind;
+    _Atomic bool failed;
+    uintptr_t at; /* what follows is not claimed yet */
+    struct os_pages returned[MOST_RETURNED];
+    size_t returned_count;
+    _Atomic bool all_claimed;
+    _Atomic size_t pages;
+} pass = {.all_claimed = true};
+
+/* The span of references that the page is part of, or NULL. */
+static struct span *searched_span(size_t page) {
     struct span *span = span_of_offset(page << PAGE_SHIFT);
-    return span != NULL && atomic_load_explicit(&span->state, memory_order_relaxed) != SPAN_FREE &&
-           heap.scans[__atomic_load_n(&heap.page_layout[page], __ATOMIC_RELAXED)].kind != SCAN_NONE;
+    bool is = span != NULL && atomic_load_explicit(&span->state, memory_order_relaxed) != SPAN_FREE &&
+              heap.scans[__atomic_load_n(&heap.page_layout[page], __ATOMIC_RELAXED)].kind != SCAN_NONE;
+    return is ? span : NULL;
+}
+
+/* The first page behind the span, as seen from a page in it: another thread may just be making it, or ending it. */
+static size_t behind(const struct span *span, size_t page) {
+    size_t end = ((span->base - heap.base) >> PAGE_SHIFT) + span->pages;
+    return end > page ? end : page + 1;
 }
 
 /* What becomes such a page meanwhile, and is missed here, counts as written. */
-static bool each_run(void (*found)(void *context, uintptr_t lo, uintptr_t hi), void *context) {
-    size_t end = atomic_load(&heap.used) >> PAGE_SHIFT;
-    for (size_t page = HEAP_BEGIN >> PAGE_SHIFT; page < end;) {
-        if (!is_searched(page)) {
-            page++;
-            continue;
-        }
-        size_t first = page;
-        while (page < end && is_searched(page))
-            page++;
-        if (!os_watch_written(heap.base + (first << PAGE_SHIFT), heap.base + (page << PAGE_SHIFT), true, found,
-                              context))
-            return false;
-    }
-    return true;
+static bool next_piece(struct os_pages *piece) {
+    size_t end = atomic_load(&heap.used) >> PAGE_SHIFT, page = (pass.at - heap.base) >> PAGE_SHIFT;
+    struct span *span;
+    while (page < end && searched_span(page) == NULL)
+        page++;
+    size_t first = page, most = first + (PIECE_BYTES >> PAGE_SHIFT);
+    while (page < end && page < most && (span = searched_span(page)) != NULL)
+        page = behind(span, page);
+    if (page > end)
+        page = end;
+    *piece = (struct os_pages){heap.base + (first << PAGE_SHIFT), heap.base + (page << PAGE_SHIFT)};
+    pass.at = piece->hi;
+    return first < page;
 }
 
-static void ignore(void *context, uintptr_t lo, uintptr_t hi) {
-    (void)context;
-    (void)lo;
-    (void)hi;
+bool beside_claim(struct os_pages *piece) {
+    if (atomic_load_explicit(&pass.all_claimed, memory_order_relaxed))
+        return false;
+    bool some = true;
+    os_lock_acquire(&pass.lock);
+    if (pass.returned_count > 0)
+        *piece = pass.returned[--pass.returned_count];
+    else if (!next_piece(piece))
+        some = false;
+    if (!some)
+        atomic_store(&pass.all_claimed, true);
+    os_lock_release(&pass.lock);
+    return some;
+}
+
+void beside_return(struct os_pages piece) {
+    if (piece.lo == piece.hi)
+        return;
+    os_lock_acquire(&pass.lock);
+    OS_ASSERT(pass.returned_count < MOST_RETURNED);
+    pass.returned[pass.returned_count++] = piece;
+    atomic_store(&pass.all_claimed, false);
+    os_lock_release(&pass.lock);
+}
+
+size_t beside_take(struct os_pages *piece, struct os_pages *parts, size_t room) {
+    size_t count = 0, bytes = 0;
+    if (pass.kind == PASS_ALL) {
+        uintptr_t rest = piece->hi - piece->lo, most = OS_WATCH_PAGES * os_page_bytes();
+        parts[count++] = (struct os_pages){piece->lo, piece->lo + (rest < most ? rest : most)};
+        piece->lo = parts[0].hi;
+    } else {
+        long found = os_watch_written(&piece->lo, piece->hi, pass.kind == PASS_PROTECT, parts, room);
+        if (found < 0) {
+            atomic_store(&pass.failed, true);
+            piece->lo = piece->hi;
+        }
+        count = found < 0 ? 0 : (size_t)found;
+    }
+    for (size_t i = 0; i < count; i++)
+        bytes += parts[i].hi - parts[i].lo;
+    atomic_fetch_add_explicit(&pass.pages, bytes / os_page_bytes(), memory_order_relaxed);
+    return count;
+}
+
+void beside_begin_pass(enum pass_kind kind) {
+    os_lock_acquire(&pass.lock);
+    pass.kind = kind;
+    atomic_store(&pass.failed, false);
+    pass.at = heap.base + HEAP_BEGIN;
+    pass.returned_count = 0;
+    atomic_store(&pass.pages, 0);
+    atomic_store(&pass.all_claimed, false);
+    os_lock_release(&pass.lock);
+}
+
+bool beside_all_claimed(void) {
+    return atomic_load(&pass.all_claimed);
+}
+
+bool beside_pass_failed(void) {
+    return atomic_load(&pass.failed);
+}
+
+size_t beside_pages(void) {
+    return atomic_load(&pass.pages);
 }
 
 bool beside_protect(void) {
-    return each_run(ignore, NULL);
-}
-
-static void add_pages(void *roots, uintptr_t lo, uintptr_t hi) {
-    roots_add(roots, lo, hi, ROOT_PAGES);
-}
-
-bool beside_round(struct roots *roots) {
-    roots->count = roots->marked = 0;
-    return each_run(add_pages, roots);
-}
-
-void beside_last(struct roots *roots, bool failed) {
-    uintptr_t lo = heap.base + HEAP_BEGIN, hi = heap.base + atomic_load(&heap.used);
-    if (failed || !os_watch_written(lo, hi, false, add_pages, roots))
-        add_pages(roots, lo, hi);
+    struct os_pages piece, parts[OS_WATCH_MOST];
+    beside_begin_pass(PASS_PROTECT);
+    while (beside_claim(&piece))
+        while (piece.lo < piece.hi)
+            beside_take(&piece, parts, OS_WATCH_MOST);
+    return !beside_pass_failed();
 }

@@ -29,7 +29,9 @@ static void work(void *argument) {
             continue;
         }
         seen = now;
-        cycle_run(own, CYCLE_PACED);
+        /* Threads may have asked for the last one several times before it began. */
+        if (atomic_load(&heap.handed) >= atomic_load(&heap.trigger))
+            cycle_run(own, CYCLE_PACED);
     }
 }
 
@@ -50,12 +52,13 @@ void collector_ended(void) {
 }
 
 #define LITTLE_NS 100000
-#define MORE_NS 2000000
+#define MORE_NS 250000
+#define MUCH_NS 2000000
 
 void collector_slow_down(struct thread *self, size_t over, size_t room) {
     uint32_t now = atomic_load(&ended);
     thread_safe_begin(self);
-    os_wait(&ended, now, over < room ? LITTLE_NS : MORE_NS);
+    os_wait(&ended, now, over < room ? LITTLE_NS : over < figures.marked_bytes / 2 ? MORE_NS : MUCH_NS);
     thread_safe_end(self);
     OS_KEEP_FRAME();
 }

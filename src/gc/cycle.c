@@ -55,7 +55,7 @@ static int markers_wanted(void) {
 /* How long the last marking took, wherever it was done. */
 static _Atomic uint64_t last_marking_ns;
 
-static bool prefers_beside(void) {
+bool cycle_prefers_beside(void) {
     return knobs.mark == MARK_WATCH || (knobs.mark == MARK_AUTO && !beside_refuses() &&
                                         atomic_load_explicit(&last_marking_ns, memory_order_relaxed) >= WORTH_NS);
 }
@@ -145,7 +145,8 @@ static void finish_marking(const struct cycle *cycle) {
     last_growth = searched > last_searched ? searched - last_searched : 0;
     last_searched = searched;
     uint64_t end = os_now_ns(), paused = cycle->paused + end - cycle->began;
-    pacer_after_cycle(figures.marked_bytes, roots.stack_bytes + roots.data_bytes, born, cycle->paced, paused);
+    pacer_after_cycle(figures.marked_bytes, roots.stack_bytes + roots.data_bytes, last_handed, born, cycle->paced,
+                      atomic_load(&last_marking_ns), paused);
     phases->finish = cycle->beside ? end - cycle->began : end - marked;
     figures.pause[figures.count % 256] = paused;
     figures.pause_end[figures.count % 256] = os_wall_ns();
@@ -175,27 +176,83 @@ static void begin_beside(struct cycle *cycle) {
     roots.count = roots.marked = 0;
 }
 
-#define MOST_ROUNDS 4
-#define FEW_PAGES ((size_t)64)
+/* Rounds go on until so few pages were written that the last stop is short; a program that writes pages faster than they
+ * are searched would not let them end. So when a round has found more than a quarter of the pages that the last one did,
+ * from there on the program is stopped most of the time, in short slices, in which all processors search. What is searched
+ * twice costs the program as much as being stopped: it should not write more meanwhile than it needs to get on. The first
+ * round searches what was written during all of marking, and tells nothing yet. */
+#define FEW_PAGES ((size_t)200)
+#define SLICE_NS ((uint64_t)275000) /* from the request to stop to the last search */
+#define BETWEEN_NS 20000            /* asleep; waking up takes as long again, or longer */
+#define LOOK_NS ((uint64_t)1000000) /* so often it is looked at whether slices are wanted */
+
+static void nap(int64_t ns) {
+    static _Atomic uint32_t nobody;
+    os_wait(&nobody, 0, ns);
+}
+
+/* Stops the world and searches; for half of the time at least, if stopping takes long. SAFE. */
+static bool search_stopped(struct thread *self, struct cycle *cycle, int markers) {
+    struct cycle_phases *phases = &figures.phases;
+    os_lock_acquire(&gc_lock);
+    thread_safe_end(self);
+    uint64_t began = os_now_ns();
+    atomic_store(&world_short, true);
+    world_stop(self);
+    uint64_t stopped = os_now_ns(), stopping = stopped - began;
+    if (stopping > SLICE_NS / 2)
+        stopping = SLICE_NS / 2;
+    bool done = mark_until(&roots, markers, stopped + SLICE_NS - stopping);
+    uint64_t took = os_now_ns() - began;
+    world_start(self);
+    thread_safe_begin(self);
+    gc_lock_release();
+    cycle->paused += took;
+    phases->slices++;
+    phases->slices_ns += took;
+    if (took > phases->longest_slice_ns)
+        phases->longest_slice_ns = took;
+    return done;
+}
+
+/* Until nothing is left. */
+static void search(struct thread *self, struct cycle *cycle, int markers, size_t before, bool *slices) {
+    bool first = figures.phases.rounds == 0;
+    for (;;) {
+        *slices = *slices || (!first && beside_pages() > before / 4 + FEW_PAGES);
+        if (*slices) {
+            if (search_stopped(self, cycle, cycle->markers))
+                return;
+            nap(BETWEEN_NS);
+        } else if (mark_until(&roots, markers, os_now_ns() + LOOK_NS)) {
+            return;
+        }
+    }
+}
 
 /* The program runs. False: which pages it wrote the system cannot tell any more. */
-static bool mark_in_rounds(const struct cycle *cycle) {
+static bool mark_in_rounds(struct thread *self, struct cycle *cycle) {
+    struct cycle_phases *phases = &figures.phases;
     uint64_t began = os_now_ns();
+    phases->rounds = phases->slices = 0;
+    phases->slices_ns = phases->longest_slice_ns = phases->pages = 0;
     /* The program has the other processors. */
     int half = knobs_processors() > 1 ? knobs_processors() / 2 : 1,
         markers = cycle->markers < half ? cycle->markers : half;
-    mark_beside(&roots, markers);
+    mark_until(&roots, markers, 0);
     atomic_store(&last_marking_ns, os_now_ns() - began);
-    for (int round = 0; round < MOST_ROUNDS; round++) {
-        if (!beside_round(&roots))
+    size_t pages = mark_bytes_searched() / PAGE_BYTES, before;
+    bool slices = false;
+    do {
+        before = pages;
+        beside_begin_pass(PASS_PROTECT);
+        search(self, cycle, markers, before, &slices);
+        if (beside_pass_failed())
             return false;
-        size_t pages = 0;
-        for (size_t i = 0; i < roots.count; i++)
-            pages += (roots.list[i].hi - roots.list[i].lo) / os_page_bytes();
-        mark_beside(&roots, markers);
-        if (pages <= FEW_PAGES)
-            break;
-    }
+        pages = beside_pages();
+        phases->rounds++;
+        phases->pages += pages;
+    } while (pages > FEW_PAGES && (phases->rounds <= 2 || pages < before - before / 4));
     return true;
 }
 
@@ -205,8 +262,12 @@ static void finish_beside(struct cycle *cycle, bool failed) {
     figures.phases.mark = cycle->began - cycle->marking_since;
     roots_collect(&roots, &modules, false);
     specials_push_roots();
-    beside_last(&roots, failed);
+    beside_begin_pass(failed ? PASS_ALL : PASS_TELL);
     mark_from_roots(&roots, cycle->markers);
+    if (beside_pass_failed()) {
+        beside_begin_pass(PASS_ALL);
+        mark_from_roots(&roots, cycle->markers);
+    }
     finish_marking(cycle);
 }
 
@@ -260,7 +321,7 @@ static int prepare(struct request *request) {
         heap_sweep_all();
         bool may = request->reason == CYCLE_PACED || request->reason == CYCLE_FORCED;
         /* Where the world would be stopped for less than a millisecond that is better. */
-        request->may_go_beside = may && prefers_beside() && beside_works() && beside_protect();
+        request->may_go_beside = may && cycle_prefers_beside() && beside_works() && beside_protect();
     }
     gc_lock_release();
     return markers - 1;
@@ -441,7 +502,7 @@ void world_stopped_do(struct thread *self, void (*body)(void *), void *argument)
 void cycle_run_paced(struct thread *self) {
     size_t handed = atomic_load_explicit(&heap.handed, memory_order_relaxed);
     size_t trigger = atomic_load_explicit(&heap.trigger, memory_order_relaxed);
-    if (handed >= trigger && prefers_beside()) {
+    if (handed >= trigger && cycle_prefers_beside()) {
         bool runs = atomic_load(&beside.state) != NO_MARKING;
         size_t over = handed - trigger, room = pacer_room();
         if (runs && over > room)
@@ -472,7 +533,8 @@ bool cycle_run(struct thread *self, enum cycle_reason reason) {
     } while (request.busy);
     if (request.cycle.beside) {
         thread_safe_begin(self);
-        beside.failed = !mark_in_rounds(&request.cycle);
+        beside.failed = !mark_in_rounds(self, &request.cycle);
+        beside.request.cycle.paused = request.cycle.paused;
         thread_safe_end(self);
         atomic_store(&beside.state, MARKED);
         os_wake(&beside.state, INT32_MAX);

@@ -178,10 +178,14 @@ void gc_lock_release(void);
  * holds the loader's lock, or waits for it. */
 void cycle_hold(struct thread *self);
 void cycle_let_go(void);
+bool cycle_prefers_beside(void); /* to mark beside the program: where that works, and the world would be stopped long */
 extern os_lock gc_lock;
 
 struct cycle_phases { /* of the last collection, nanoseconds and bytes */
     uint64_t stop, mark, finish;
+    uint64_t slices_ns, longest_slice_ns; /* the world was stopped so long while it was marked beside the program */
+    uint32_t rounds, slices;
+    size_t pages; /* that were searched again, in rounds */
     size_t bytes_before, goal_before, stack_bytes, data_bytes;
 };
 struct
@@ -199,7 +203,6 @@ extern struct cycle_figures figures;
 enum root_kind {
     ROOT_STACK, /* one past an object's end counts, too */
     ROOT_DATA,
-    ROOT_PAGES, /* of the heap, written since they were searched: of the marked objects on them, what they refer to */
 };
 struct root {
     uintptr_t lo, hi;
@@ -219,11 +222,13 @@ void roots_add(struct roots *roots, uintptr_t lo, uintptr_t hi, enum root_kind k
 extern uint8_t mark_live; /* the byte that marking writes */
 /* Before everything else. */
 void mark_begin(void);
-/* Marks all that was pushed, and all that the roots reach that were added to the list since the last time, with `markers`
- * markers, the caller among them. */
+/* Marks all that was pushed, and all that the roots reach that were added to the list since the last time, and of the
+ * marked objects on the pages of the pass that goes on, what they refer to; with `markers` markers, the caller among
+ * them. */
 void mark_from_roots(struct roots *roots, int markers);
-/* The same while the program runs: what there was no room for is left. */
-void mark_beside(struct roots *roots, int markers);
+/* The same, but what there was no room for is left, as is what is not done at the deadline (os_now_ns; 0: none). True:
+ * all of it is done. */
+bool mark_until(struct roots *roots, int markers, uint64_t deadline);
 /* What follows puts more on the caller's mark stack. */
 void mark_push_roots(const struct roots *roots);
 void mark_push_words(uintptr_t lo, uintptr_t hi);
@@ -250,12 +255,25 @@ void mark_release_memory(void); /* that of empty stacks to the system; nothing i
 
 /* --- beside.c: pages that the program writes while marking goes on beside it; one collection at a time --- */
 bool beside_works(void);
-bool beside_refuses(void);                          /* it was tried */
-const char *beside_refused(void);                   /* why not */
-void beside_forked(void);                           /* in the child nothing is watched */
-bool beside_protect(void);                          /* false: the system cannot tell any more */
-bool beside_round(struct roots *roots);             /* lists what was written since; false: the same */
-void beside_last(struct roots *roots, bool failed); /* adds what was written; the world is stopped */
+bool beside_refuses(void);        /* it was tried */
+const char *beside_refused(void); /* why not */
+void beside_forked(void);         /* in the child nothing is watched */
+bool beside_protect(void);        /* false: the system cannot tell any more */
+/* A pass over the pages whose spans hold references: those that were written since they were protected, as they are taken.
+ * Passes are begun by who collects; any thread takes. */
+enum pass_kind {
+    PASS_PROTECT, /* protecting each again as it is found */
+    PASS_TELL,
+    PASS_ALL, /* all pages, if the system cannot tell */
+};
+void beside_begin_pass(enum pass_kind kind);
+bool beside_claim(struct os_pages *piece); /* a piece of the heap for the caller; false: none is left */
+void beside_return(struct os_pages piece); /* what is left of it: somebody else's */
+/* Of the piece, the next pages that were written; it shrinks by what was looked at. How many parts, perhaps 0. */
+size_t beside_take(struct os_pages *piece, struct os_pages *parts, size_t room);
+bool beside_all_claimed(void);
+bool beside_pass_failed(void);
+size_t beside_pages(void); /* that were taken in this pass */
 
 /* --- collector.c --- */
 bool collector_ask(
@@ -297,9 +315,10 @@ struct special_figures {
 extern struct special_figures special_figures;
 
 /* --- pacer.c --- */
-/* `paced`: the collection began because the goal was reached; `pause` so far, nanoseconds. */
-/* `born`: bytes handed out while marking beside the program. */
-void pacer_after_cycle(size_t marked, size_t roots, size_t born, bool paced, uint64_t pause);
+/* `paced`: the collection began because the goal was reached; `handed` bytes since the last one, `born` of them while it was
+ * marked beside the program; `marking` and `pause` so far, nanoseconds. */
+void pacer_after_cycle(size_t marked, size_t roots, size_t handed, size_t born, bool paced, uint64_t marking,
+                       uint64_t pause);
 void pacer_update(void); /* a knob changed */
 size_t pacer_room(void); /* between the trigger and the goal: what is handed out while marking beside the program */
 size_t pacer_goal(void);

@@ -22,6 +22,9 @@
 #define SHARE_INTERVAL 256u /* objects between two looks at whether somebody is idle */
 #define SHARED_RANGE_WORDS 4096
 
+#define PAGE_WORDS (PAGE_BYTES / sizeof(void *))
+#define PAGE_GRANULES (PAGE_BYTES / GRANULE_BYTES)
+
 struct segment {
     struct segment *next;
     size_t count;
@@ -43,7 +46,8 @@ struct marker {
     size_t bytes; /* of objects it marked, but large ones without pointers, which cost nothing: */
     size_t plain;
     uint64_t processor_ns;
-    size_t looked; /* at so many objects since this marker last looked whether another is idle */
+    struct os_pages piece; /* of the pass over written pages */
+    size_t looked;         /* at so many objects since this marker last looked whether another is idle */
 };
 
 uint8_t mark_live;
@@ -61,6 +65,7 @@ static struct {
     _Atomic uint32_t news; /* changes when work is put here or marking ends */
     const struct roots *roots;
     _Atomic size_t next_root;
+    uint64_t deadline; /* when markers leave off, whether or not anything is left; 0: never */
     _Atomic bool overflowed;
     _Atomic size_t memory;
 } shared;
@@ -173,6 +178,10 @@ static BW__COLD void share(struct marker *marker) {
     atomic_store(&shared.segments, segment);
     os_lock_release(&shared.lock);
     tell();
+}
+
+static bool is_late(void) {
+    return shared.deadline != 0 && os_now_ns() >= shared.deadline;
 }
 
 static bool grow_ranges(struct range **ranges, size_t *capacity) {
@@ -366,6 +375,17 @@ static void push_part(struct marker *marker, struct view view, const struct layo
     }
 }
 
+#define PARTS_AHEAD 8
+
+/* Asks for what push_written will read first. */
+static void expect_written(struct view view, uintptr_t page) {
+    __builtin_prefetch(&heap.page_span[(page - view.base) >> PAGE_SHIFT]);
+    for (size_t at = 0; at < PAGE_GRANULES / 2; at += 64)
+        __builtin_prefetch(&view.marks[((page - view.base) >> GRANULE_SHIFT) + at]);
+    for (size_t at = 0; at < PAGE_BYTES / 16; at += 64)
+        __builtin_prefetch((const char *)page + at);
+}
+
 /* What was written since it was searched, or may have been: of the objects there that have the live byte, all that they
  * refer to from there. Whoever is making a span of pages here writes to its objects only after this. */
 static void push_written(struct marker *marker, struct view view, uintptr_t lo, uintptr_t hi) {
@@ -395,6 +415,21 @@ static void push_written(struct marker *marker, struct view view, uintptr_t lo, 
                           object + used < end ? object + used : end);
         }
     }
+}
+
+/* Of the pass over written pages, some; false: nothing of it is left for this marker. */
+static bool push_some_written(struct marker *marker, struct view view) {
+    struct os_pages parts[OS_WATCH_MOST];
+    if (marker->piece.lo == marker->piece.hi && !beside_claim(&marker->piece))
+        return false;
+    size_t count = beside_take(&marker->piece, parts, OS_WATCH_MOST);
+    for (size_t i = 0; i < count; i++) {
+        if (i % PARTS_AHEAD == 0)
+            for (size_t j = i; j < count && j < i + PARTS_AHEAD; j++)
+                expect_written(view, parts[j].lo);
+        push_written(marker, view, parts[i].lo, parts[i].hi);
+    }
+    return true;
 }
 
 /* Watched objects that were marked and not asked for yet. */
@@ -430,9 +465,6 @@ bool mark_take_watched(uintptr_t *object) {
 }
 
 static bool more_work(struct marker *marker, struct view view);
-
-#define PAGE_WORDS (PAGE_BYTES / sizeof(void *))
-#define PAGE_GRANULES (PAGE_BYTES / GRANULE_BYTES)
 
 /* Looks at `object`, of a small layout with a bit map, which has the live byte, and at everything that it reaches
  * without leaving its page: what is found within the page goes on a stack of its own, in the first-level cache, and is
@@ -605,6 +637,20 @@ static inline size_t claim(struct marker *marker, const struct view *view, const
     return kept;
 }
 
+/* The marker leaves off: what it has begun is ended or goes back on its stack. */
+static BW__COLD void leave_off(struct marker *marker, const struct view *view, const uintptr_t *addresses, size_t count,
+                               const struct claimed *claimed, size_t claimed_count) {
+    for (size_t i = 0; i < claimed_count; i++)
+        look_at(marker, view, claimed[i]);
+    bool room = room_for(marker, count);
+    for (size_t i = 0; i < count; i++) {
+        if (room)
+            *marker->top++ = addresses[i];
+        else
+            overflow(addresses[i]);
+    }
+}
+
 /* An address passes three stages, a batch of them at each: taken off the stack, and its mark byte asked for; claimed,
  * and its object asked for; looked at. In each round every batch moves on by one, so that neither the mark byte nor
  * the object is waited for. */
@@ -634,6 +680,10 @@ static void drain(struct marker *marker) {
         marker->looked += before_count;
         if (__builtin_expect(marker->looked >= SHARE_INTERVAL, 0)) {
             marker->looked = 0;
+            if (is_late()) {
+                leave_off(marker, &view, addresses, address_count, claimed[turn], claimed_count[turn]);
+                return;
+            }
             if (atomic_load_explicit(&shared.idle, memory_order_relaxed) > 0)
                 share(marker);
         }
@@ -681,7 +731,7 @@ static bool wait_for_work(void) {
     }
     for (int spins = 0;; spins++) {
         uint32_t news = atomic_load(&shared.news);
-        if (!shared.open)
+        if (!shared.open || is_late())
             return false;
         if (atomic_load(&shared.segments) != NULL || atomic_load(&shared.range_count) > 0) {
             os_lock_acquire(&shared.lock);
@@ -694,13 +744,15 @@ static bool wait_for_work(void) {
         if (spins < 4000)
             os_cpu_relax();
         else
-            os_wait(&shared.news, news, 1000000);
+            os_wait(&shared.news, news, shared.deadline ? 50000 : 1000000);
     }
 }
 
-/* Puts something on the empty stack; false: marking is done. */
+/* Puts something on the empty stack; false: marking is done, or to be left off. */
 static bool more_work(struct marker *marker, struct view view) {
     for (;;) {
+        if (is_late())
+            return false;
         if (marker->full) {
             segment_free(marker->segment);
             marker->segment = marker->full;
@@ -716,13 +768,12 @@ static bool more_work(struct marker *marker, struct view view) {
             size_t index = atomic_fetch_add(&shared.next_root, 1);
             if (index < shared.roots->count) {
                 const struct root *root = &shared.roots->list[index];
-                if (root->kind == ROOT_PAGES)
-                    push_written(marker, view, root->lo, root->hi);
-                else
-                    push_words(marker, view, root->lo, root->hi, root->kind == ROOT_STACK);
+                push_words(marker, view, root->lo, root->hi, root->kind == ROOT_STACK);
                 return true;
             }
         }
+        if (push_some_written(marker, view))
+            return true;
         if (take_shared(marker, view))
             return true;
         if (!wait_for_work())
@@ -768,6 +819,38 @@ static struct {
     void *argument;
 } task;
 
+/* What a helper has not done when it is to leave off, anybody may take: it may not be wanted again. */
+static void give_back(struct marker *marker) {
+    os_lock_acquire(&shared.lock);
+    struct segment *segment = marker->full, *next;
+    if (marker->top > marker->segment->items) {
+        marker->segment->count = (size_t)(marker->top - marker->segment->items);
+        marker->segment->next = segment;
+        segment = marker->segment;
+        marker->segment = NULL; /* another next time */
+    }
+    marker->full = NULL;
+    for (; segment; segment = next) {
+        next = segment->next;
+        segment->next = atomic_load(&shared.segments);
+        atomic_store(&shared.segments, segment);
+    }
+    for (; marker->range_count > 0; marker->range_count--) {
+        struct range range = marker->ranges[marker->range_count - 1];
+        if (atomic_load(&shared.range_count) == shared.range_capacity &&
+            !grow_ranges(&shared.ranges, &shared.range_capacity)) {
+            atomic_store(&span_of_offset(heap_offset((void *)range.object))->overflowed, true);
+            atomic_store(&shared.overflowed, true);
+            continue;
+        }
+        shared.ranges[atomic_load(&shared.range_count)] = range;
+        atomic_fetch_add(&shared.range_count, 1);
+    }
+    os_lock_release(&shared.lock);
+    beside_return(marker->piece);
+    marker->piece = (struct os_pages){0, 0};
+}
+
 static void help(void *argument) {
     struct helper *self = argument;
     for (;;) {
@@ -791,6 +874,7 @@ static void help(void *argument) {
             task.work(task.argument);
         } else if (marker_ready(&self->marker)) {
             drain(&self->marker);
+            give_back(&self->marker);
             atomic_fetch_add(&helper_bytes, self->marker.bytes);
             atomic_fetch_add(&helper_plain, self->marker.plain);
         } else {
@@ -914,10 +998,18 @@ void mark_begin(void) {
         os_fatal("runtime: out of memory: no mark stack");
 }
 
-void mark_beside(struct roots *roots, int markers) {
+/* Nothing is left to be searched. */
+static bool is_done(const struct roots *roots) {
+    return own.top == own.segment->items && own.full == NULL && own.range_count == 0 &&
+           atomic_load(&shared.segments) == NULL && atomic_load(&shared.range_count) == 0 &&
+           roots->marked == roots->count && own.piece.lo == own.piece.hi && beside_all_claimed();
+}
+
+bool mark_until(struct roots *roots, int markers, uint64_t deadline) {
     os_lock_acquire(&shared.lock);
     shared.roots = roots;
     atomic_store(&shared.next_root, roots->marked);
+    shared.deadline = deadline;
     shared.joined = 1;
     atomic_store(&shared.idle, 0);
     shared.open = true;
@@ -926,15 +1018,23 @@ void mark_beside(struct roots *roots, int markers) {
     if (markers > 1)
         wake_helpers(markers - 1);
     drain(&own);
+    if (deadline) {
+        os_lock_acquire(&shared.lock);
+        shared.open = false; /* who comes now would be late */
+        os_lock_release(&shared.lock);
+    }
     wait_for_helpers();
     shared.roots = NULL;
-    roots->marked = roots->count;
+    shared.deadline = 0;
+    size_t next = atomic_load(&shared.next_root);
+    roots->marked = next < roots->count ? next : roots->count;
     last_helper_ns = atomic_load(&helper_ns);
     atomic_store(&shared.idle, 0);
+    return is_done(roots);
 }
 
 void mark_from_roots(struct roots *roots, int markers) {
-    mark_beside(roots, markers);
+    mark_until(roots, markers, 0);
     rescan_overflowed();
 }
 

@@ -11,7 +11,9 @@
 #define MOST_LEAST_GOAL ((size_t)32 << 20)
 
 static size_t last_marked, last_roots;
-static size_t last_born; /* as much will be handed out while the next marking goes on; 0: with the world stopped */
+static double last_born;      /* bytes handed out while it was marked beside the program, for each that was marked */
+static double last_rate;      /* bytes handed out in a nanosecond between the last two collections */
+static uint64_t last_marking; /* nanoseconds, wherever it was done */
 static _Atomic size_t runway_now;
 static _Atomic size_t goal = LEAST_GOAL; /* the background thread reads it without the gc lock */
 
@@ -63,9 +65,14 @@ void pacer_update(void) {
             wanted = least;
     }
     atomic_store_explicit(&goal, wanted, memory_order_relaxed);
-    size_t until = wanted > last_marked ? wanted - last_marked : 0, runway = last_born + last_born / 4;
-    if (runway > until / 2)
-        runway = until / 2;
+    size_t until = wanted > last_marked ? wanted - last_marked : 0, runway = 0;
+    if (cycle_prefers_beside()) {
+        /* As much as during the last marking; before there was one beside the program, what would have been. */
+        double born = last_born > 0 ? last_born * (double)last_marked * 1.25 : last_rate * (double)last_marking * 4;
+        runway = born < (double)until ? (size_t)born : until;
+        if (runway > until / 2)
+            runway = until / 2;
+    }
     atomic_store(&runway_now, runway);
     atomic_store(&heap.trigger, until - runway);
 }
@@ -74,13 +81,19 @@ size_t pacer_room(void) {
     return atomic_load_explicit(&runway_now, memory_order_relaxed);
 }
 
-void pacer_after_cycle(size_t marked, size_t roots, size_t born, bool paced, uint64_t pause) {
+void pacer_after_cycle(size_t marked, size_t roots, size_t handed, size_t born, bool paced, uint64_t marking,
+                       uint64_t pause) {
     uint64_t now = os_now_ns();
+    last_rate = last_end && now - pause > last_end ? (double)handed / (double)(now - pause - last_end) : 0;
+    last_marking = marking;
     if (paced)
         adapt_least_goal(pause, now);
     last_end = now;
     last_marked = marked;
     last_roots = roots;
-    last_born = born > last_born ? born : last_born - (last_born - born) / 4;
+    if (born > 0 && paced && marked > 0) {
+        double now_born = (double)born / (double)marked;
+        last_born = now_born > last_born ? now_born : last_born - (last_born - now_born) / 4;
+    }
     pacer_update();
 }

@@ -62,7 +62,7 @@ void bw_root_remove(void *lo) {
 void roots_add(struct roots *roots, uintptr_t lo, uintptr_t hi, enum root_kind kind) {
     lo = (lo + 7) & ~(uintptr_t)7;
     hi &= ~(uintptr_t)7;
-    if (lo < hi && kind != ROOT_PAGES)
+    if (lo < hi)
         *(kind == ROOT_STACK ? &roots->stack_bytes : &roots->data_bytes) += hi - lo;
     while (lo < hi) {
         if (roots->count == roots->capacity && !grow((void **)&roots->list, &roots->capacity, sizeof *roots->list))

@@ -165,8 +165,7 @@ void verify_marks(const struct roots *roots) {
     if (v.reached == NULL || v.parents == NULL)
         os_fatal("runtime: out of memory: verify=1 needs memory of its own");
     for (size_t i = 0; i < roots->count; i++)
-        if (roots->list[i].kind != ROOT_PAGES)
-            reach_words(roots->list[i].lo, roots->list[i].hi, 0, roots->list[i].kind == ROOT_STACK);
+        reach_words(roots->list[i].lo, roots->list[i].hi, 0, roots->list[i].kind == ROOT_STACK);
     specials_each_root(visit_root, visit_fields, NULL);
     while (v.depth > 0) {
         uintptr_t object = v.stack[--v.depth];

@@ -31,6 +31,9 @@ void trace_cycle(const char *reason) {
              ms(p->mark + mark_helpers_ns()), ms(p->finish), p->bytes_before >> 20, p->bytes_before >> 20,
              figures.marked_bytes >> 20, p->goal_before >> 20, p->stack_bytes >> 20, p->data_bytes >> 20,
              knobs_processors(), reason);
+    if (p->rounds)
+        os_print(2, "  rounds %u pages %zu slices %u %.3f ms longest %.3f\n", p->rounds, p->pages, p->slices,
+                 ms(p->slices_ns), ms(p->longest_slice_ns));
 }
 
 static double mb(uint64_t bytes) {

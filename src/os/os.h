@@ -107,10 +107,15 @@ void os_watch_end(void);          /* in the child of a fork, where nothing is wa
 bool os_watch_add(uintptr_t lo,
                   size_t bytes); /* private memory without a file, of whole pages; false: the system cannot */
 bool os_watch_protect(uintptr_t lo, uintptr_t hi, bool protect); /* from here on writes are noted; or not any more */
-/* Calls `found` for the pages between the two that were written since they were protected, or never were; `protect`: each
- * is protected again at the moment it is told of. False: the system cannot tell. */
-bool os_watch_written(uintptr_t lo, uintptr_t hi, bool protect,
-                      void (*found)(void *context, uintptr_t lo, uintptr_t hi), void *context);
+/* Puts into `found` those of the pages between *lo and `hi`, of the first of them at most `room` ranges, that were written
+ * since they were protected, or never were; *lo becomes the place behind what was looked at. `protect`: each is protected
+ * again at the moment it is told of. How many ranges; -1: the system cannot tell. */
+struct os_pages {
+    uintptr_t lo, hi;
+};
+#define OS_WATCH_MOST 64  /* ranges in one call, */
+#define OS_WATCH_PAGES 64 /* and pages */
+long os_watch_written(uintptr_t *lo, uintptr_t hi, bool protect, struct os_pages *found, size_t room);
 bool os_readable(uintptr_t at); /* can this address be read? */
 
 /* --- failing on purpose (os_memory.c) --- */
@@ -151,7 +156,7 @@ void os_wake(_Atomic uint32_t *word, int count);
 /* --- clocks, CPUs, environment (os_misc.c) --- */
 uint64_t os_now_ns(void);        /* monotonic */
 uint64_t os_wall_ns(void);       /* since 1970 */
-void os_thread_be_modest(void); /* the caller takes less of the processors than others, and shorter turns */
+void os_thread_be_modest(void);  /* the caller takes less of the processors than others, and shorter turns */
 uint64_t os_thread_cpu_ns(void); /* this thread's processor time */
 uint64_t os_process_cpu_ns(void);
 uint64_t os_processor_ns_of(pid_t thread); /* the same of another thread of this process; 0 if it is gone */

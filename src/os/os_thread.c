@@ -6,6 +6,7 @@
 #include <pthread.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
 #include <unistd.h>
@@ -220,4 +221,5 @@ void os_thread_be_modest(void) {
         wanted.runtime = 0;
         syscall(SYS_sched_setattr, 0, &wanted, 0);
     }
+    prctl(PR_SET_TIMERSLACK, 1000, 0, 0, 0);
 }

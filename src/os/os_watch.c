@@ -76,38 +76,42 @@ bool os_watch_protect(uintptr_t lo, uintptr_t hi, bool protect) {
     return true;
 }
 
-#define REGIONS 512
-
-bool os_watch_written(uintptr_t lo, uintptr_t hi, bool protect,
-                      void (*found)(void *context, uintptr_t lo, uintptr_t hi), void *context) {
-    struct scan_region regions[REGIONS];
-    while (lo < hi) {
+long os_watch_written(uintptr_t *lo, uintptr_t hi, bool protect, struct os_pages *found, size_t room) {
+    struct scan_region regions[OS_WATCH_MOST];
+    for (;;) {
         struct scan_argument scan = {.size = sizeof scan,
                                      .flags = protect ? SCAN_PROTECTS : 0,
-                                     .start = lo,
+                                     .start = *lo,
                                      .end = hi,
                                      .regions = (uintptr_t)regions,
-                                     .region_count = REGIONS,
+                                     .region_count = room < OS_WATCH_MOST ? room : OS_WATCH_MOST,
+                                     .most_pages = OS_WATCH_PAGES,
                                      .mask = PAGE_WRITTEN,
                                      .returned = PAGE_WRITTEN};
         long count = os_fail_now() ? -1 : ioctl(map_fd, SCAN, &scan);
         if (count < 0 && errno == EINTR)
             continue;
-        if (count < 0)
-            return false;
+        if (count < 0 || scan.walk_end <= *lo)
+            return -1;
         for (long i = 0; i < count; i++)
-            found(context, regions[i].start, regions[i].end);
-        if (scan.walk_end <= lo)
-            return false;
-        lo = scan.walk_end;
+            found[i] = (struct os_pages){regions[i].start, regions[i].end};
+        *lo = scan.walk_end;
+        return count;
     }
-    return true;
 }
 
 /* --- whether it works: a page is protected, written, and found --- */
 
-static void count_found(void *context, uintptr_t lo, uintptr_t hi) {
-    *(size_t *)context += hi - lo;
+static bool count_written(uintptr_t lo, uintptr_t hi, bool protect, size_t *bytes) {
+    for (*bytes = 0; lo < hi;) {
+        struct os_pages found[2];
+        long count = os_watch_written(&lo, hi, protect, found, 2);
+        if (count < 0)
+            return false;
+        while (count-- > 0)
+            *bytes += found[count].hi - found[count].lo;
+    }
+    return true;
 }
 
 static bool works(const char **refused) {
@@ -122,9 +126,9 @@ static bool works(const char **refused) {
     bool good = os_watch_add(lo, 2 * page) && os_watch_protect(lo, hi, true);
     if (good) {
         *refused = "PAGEMAP_SCAN is refused (Linux 6.7)";
-        good = os_watch_written(lo, hi, false, count_found, &first);
+        good = count_written(lo, hi, false, &first);
         *(volatile char *)(pages + page) = 2;
-        good = good && os_watch_written(lo, hi, true, count_found, &second);
+        good = good && count_written(lo, hi, true, &second);
         if (good) {
             *refused = "pages that were written are not told";
             good = first == 0 && second == page;
