@@ -7,27 +7,33 @@
  * static data. Objects that are made meanwhile have the live byte from the beginning, and lie on pages that are written.
  *
  * Pages are protected before the first stop: from then on each write is noted, or the page counts as written because it
- * was never protected, like those that become a span's later. They stay protected when the collection is over.
+ * was never protected, like those that become a span's later. When the collection is over that ends: a first write to a
+ * page costs more than not to be protected any more.
  *
  * Only spans whose objects may hold references are watched.
  */
 #include "gc.h"
 
-static bool tried;
-static const char *refused = "";
+static os_lock trying;
+static _Atomic bool tried;
+static const char *refused = ""; /* written before `tried` */
 
 bool beside_works(void) {
-    if (!tried) {
-        tried = true;
-        refused = os_watch_start();
-        if (refused == NULL && !pages_watch())
-            refused = "the heap cannot be watched";
+    if (!atomic_load(&tried)) {
+        os_lock_acquire(&trying);
+        if (!atomic_load(&tried)) {
+            refused = os_watch_start();
+            if (refused == NULL && !pages_watch())
+                refused = "the heap cannot be watched";
+            atomic_store(&tried, true);
+        }
+        os_lock_release(&trying);
     }
-    return refused == NULL && heap.watched;
+    return refused == NULL && __atomic_load_n(&heap.watched, __ATOMIC_RELAXED);
 }
 
 bool beside_refuses(void) {
-    return tried && !heap.watched;
+    return atomic_load(&tried) && !__atomic_load_n(&heap.watched, __ATOMIC_RELAXED);
 }
 
 const char *beside_refused(void) {
@@ -36,7 +42,9 @@ const char *beside_refused(void) {
 
 void beside_forked(void) {
     os_watch_end();
-    tried = heap.watched = false;
+    trying = (os_lock){0}; /* whoever held it is not here */
+    atomic_store(&tried, false);
+    heap.watched = false;
 }
 
 /* --- passes over the pages whose spans hold references --- */
@@ -50,8 +58,8 @@ static struct {
     os_lock lock;
     enum pass_kind kind;
     _Atomic bool failed;
-    uintptr_t at; /* what follows is not claimed yet */
-    struct os_pages returned[MOST_RETURNED];
+    size_t at; /* what follows is not claimed yet */
+    struct piece returned[MOST_RETURNED];
     size_t returned_count;
     _Atomic bool all_claimed;
     _Atomic size_t pages;
@@ -71,9 +79,10 @@ static size_t behind(const struct span *span, size_t page) {
     return end > page ? end : page + 1;
 }
 
-/* What becomes such a page meanwhile, and is missed here, counts as written. */
-static bool next_piece(struct os_pages *piece) {
-    size_t end = atomic_load(&heap.used) >> PAGE_SHIFT, page = (pass.at - heap.base) >> PAGE_SHIFT;
+/* The next piece of pages whose spans hold references, at or behind *at. What becomes such a page meanwhile, and is missed
+ * here, counts as written. */
+static bool next_piece(size_t *at, struct piece *piece) {
+    size_t end = atomic_load(&heap.used) >> PAGE_SHIFT, page = *at >> PAGE_SHIFT;
     struct span *span;
     while (page < end && searched_span(page) == NULL)
         page++;
@@ -82,19 +91,21 @@ static bool next_piece(struct os_pages *piece) {
         page = behind(span, page);
     if (page > end)
         page = end;
-    *piece = (struct os_pages){heap.base + (first << PAGE_SHIFT), heap.base + (page << PAGE_SHIFT)};
-    pass.at = piece->hi;
-    return first < page;
+    if (page <= first)
+        return false;
+    *piece = (struct piece){first << PAGE_SHIFT, page << PAGE_SHIFT};
+    *at = piece->hi;
+    return true;
 }
 
-bool beside_claim(struct os_pages *piece) {
+bool beside_claim(struct piece *piece) {
     if (atomic_load_explicit(&pass.all_claimed, memory_order_relaxed))
         return false;
     bool some = true;
     os_lock_acquire(&pass.lock);
     if (pass.returned_count > 0)
         *piece = pass.returned[--pass.returned_count];
-    else if (!next_piece(piece))
+    else if (!next_piece(&pass.at, piece))
         some = false;
     if (!some)
         atomic_store(&pass.all_claimed, true);
@@ -102,7 +113,7 @@ bool beside_claim(struct os_pages *piece) {
     return some;
 }
 
-void beside_return(struct os_pages piece) {
+void beside_return(struct piece piece) {
     if (piece.lo == piece.hi)
         return;
     os_lock_acquire(&pass.lock);
@@ -112,20 +123,22 @@ void beside_return(struct os_pages piece) {
     os_lock_release(&pass.lock);
 }
 
-size_t beside_take(struct os_pages *piece, struct os_pages *parts, size_t room) {
+size_t beside_take(struct piece *piece, struct os_pages *parts, size_t room) {
     size_t count = 0, bytes = 0;
+    uintptr_t at = heap.base + piece->lo, end = heap.base + piece->hi;
     if (pass.kind == PASS_ALL) {
-        uintptr_t rest = piece->hi - piece->lo, most = OS_WATCH_PAGES * os_page_bytes();
-        parts[count++] = (struct os_pages){piece->lo, piece->lo + (rest < most ? rest : most)};
-        piece->lo = parts[0].hi;
+        uintptr_t most = OS_WATCH_PAGES * os_page_bytes();
+        parts[count++] = (struct os_pages){at, end - at < most ? end : at + most};
+        at = parts[0].hi;
     } else {
-        long found = os_watch_written(&piece->lo, piece->hi, pass.kind == PASS_PROTECT, parts, room);
+        long found = os_watch_written(&at, end, pass.kind == PASS_PROTECT, parts, room);
         if (found < 0) {
             atomic_store(&pass.failed, true);
-            piece->lo = piece->hi;
+            at = end;
         }
         count = found < 0 ? 0 : (size_t)found;
     }
+    piece->lo = at - heap.base;
     for (size_t i = 0; i < count; i++)
         bytes += parts[i].hi - parts[i].lo;
     atomic_fetch_add_explicit(&pass.pages, bytes / os_page_bytes(), memory_order_relaxed);
@@ -136,7 +149,7 @@ void beside_begin_pass(enum pass_kind kind) {
     os_lock_acquire(&pass.lock);
     pass.kind = kind;
     atomic_store(&pass.failed, false);
-    pass.at = heap.base + HEAP_BEGIN;
+    pass.at = HEAP_BEGIN;
     pass.returned_count = 0;
     atomic_store(&pass.pages, 0);
     atomic_store(&pass.all_claimed, false);
@@ -155,11 +168,27 @@ size_t beside_pages(void) {
     return atomic_load(&pass.pages);
 }
 
-bool beside_protect(void) {
-    struct os_pages piece, parts[OS_WATCH_MOST];
+static uint32_t protections; /* how often all was protected; under the gc lock */
+
+bool beside_protect(uint32_t *number) {
+    struct piece piece;
+    struct os_pages parts[OS_WATCH_MOST];
+    *number = ++protections;
     beside_begin_pass(PASS_PROTECT);
     while (beside_claim(&piece))
         while (piece.lo < piece.hi)
             beside_take(&piece, parts, OS_WATCH_MOST);
     return !beside_pass_failed();
+}
+
+void beside_end_watching(struct thread *self, uint32_t number) {
+    struct piece piece;
+    size_t at = HEAP_BEGIN;
+    for (bool more = true; more;) {
+        thread_poll(self);
+        gc_lock_acquire(self);
+        more = protections == number && next_piece(&at, &piece) &&
+               os_watch_protect(heap.base + piece.lo, heap.base + piece.hi, false);
+        gc_lock_release();
+    }
 }

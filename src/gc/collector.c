@@ -8,7 +8,8 @@
  */
 #include "gc.h"
 
-static _Atomic uint32_t asked, ended; /* collections */
+static _Atomic uint32_t asked, answered; /* as often a collection was asked for, and as many of these are seen to */
+static _Atomic uint32_t ended;           /* collections */
 static _Atomic bool has_thread;
 static struct thread *own;
 
@@ -32,7 +33,12 @@ static void work(void *argument) {
         /* Threads may have asked for the last one several times before it began. */
         if (atomic_load(&heap.handed) >= atomic_load(&heap.trigger))
             cycle_run(own, CYCLE_PACED);
+        atomic_store(&answered, seen);
     }
+}
+
+bool collector_is_busy(void) {
+    return atomic_load_explicit(&asked, memory_order_relaxed) != atomic_load_explicit(&answered, memory_order_relaxed);
 }
 
 bool collector_ask(struct thread *self) {
@@ -65,5 +71,6 @@ void collector_slow_down(struct thread *self, size_t over, size_t room) {
 
 void collector_forget_thread(void) {
     atomic_store(&has_thread, false);
+    atomic_store(&answered, atomic_load(&asked));
     own = NULL;
 }

@@ -290,6 +290,7 @@ struct request {
     bool refused; /* it was to compact, and there was no memory for that */
     bool busy;    /* another goes on beside the program */
     bool may_go_beside, forced;
+    uint32_t protection; /* the number of the one that was made for it */
     struct cycle cycle;
 };
 
@@ -321,7 +322,8 @@ static int prepare(struct request *request) {
         heap_sweep_all();
         bool may = request->reason == CYCLE_PACED || request->reason == CYCLE_FORCED;
         /* Where the world would be stopped for less than a millisecond that is better. */
-        request->may_go_beside = may && cycle_prefers_beside() && beside_works() && beside_protect();
+        request->may_go_beside =
+            may && cycle_prefers_beside() && beside_works() && beside_protect(&request->protection);
     }
     gc_lock_release();
     return markers - 1;
@@ -448,13 +450,18 @@ static void wait_for_marking(struct thread *self) {
     OS_KEEP_FRAME();
 }
 
-/* The gate is shut, so that none begins either. */
+/* Then the gc lock is the caller's, so that none begins either. */
 static bool marking_is_over(struct thread *self) {
     gc_lock_acquire(self);
     bool over = atomic_load(&beside.state) == NO_MARKING;
     if (!over)
         gc_lock_release();
     return over;
+}
+
+void cycle_lock(struct thread *self) {
+    while (!marking_is_over(self))
+        wait_for_marking(self);
 }
 
 void cycle_hold(struct thread *self) {
@@ -502,8 +509,10 @@ void world_stopped_do(struct thread *self, void (*body)(void *), void *argument)
 void cycle_run_paced(struct thread *self) {
     size_t handed = atomic_load_explicit(&heap.handed, memory_order_relaxed);
     size_t trigger = atomic_load_explicit(&heap.trigger, memory_order_relaxed);
-    if (handed >= trigger && cycle_prefers_beside()) {
-        bool runs = atomic_load(&beside.state) != NO_MARKING;
+    /* Whether it works is tried here, not by the collector's thread, since it opens files: the program may be between
+     * closing a file and opening another that is to get its number. */
+    if (handed >= trigger && cycle_prefers_beside() && beside_works()) {
+        bool runs = collector_is_busy() || atomic_load(&beside.state) != NO_MARKING;
         size_t over = handed - trigger, room = pacer_room();
         if (runs && over > room)
             collector_slow_down(self, over - room, room);
@@ -540,6 +549,7 @@ bool cycle_run(struct thread *self, enum cycle_reason reason) {
         os_wake(&beside.state, INT32_MAX);
         end_marked(self);
         collector_ended();
+        beside_end_watching(self, request.protection);
     }
     specials_start_threads(self);
     background_after_cycle(self);

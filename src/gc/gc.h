@@ -176,6 +176,7 @@ void gc_lock_acquire(struct thread *self);
 void gc_lock_release(void);
 /* For fork: no collection is under way, and none begins until cycle_let_go; the gc lock is held, and nobody of the library's
  * holds the loader's lock, or waits for it. */
+void cycle_lock(struct thread *self); /* the gc lock, while no collection goes on beside the program either */
 void cycle_hold(struct thread *self);
 void cycle_let_go(void);
 bool cycle_prefers_beside(void); /* to mark beside the program: where that works, and the world would be stopped long */
@@ -255,10 +256,10 @@ void mark_release_memory(void); /* that of empty stacks to the system; nothing i
 
 /* --- beside.c: pages that the program writes while marking goes on beside it; one collection at a time --- */
 bool beside_works(void);
-bool beside_refuses(void);        /* it was tried */
-const char *beside_refused(void); /* why not */
-void beside_forked(void);         /* in the child nothing is watched */
-bool beside_protect(void);        /* false: the system cannot tell any more */
+bool beside_refuses(void);             /* it was tried */
+const char *beside_refused(void);      /* why not */
+void beside_forked(void);              /* in the child nothing is watched */
+bool beside_protect(uint32_t *number); /* the number of this; false: the system cannot tell any more */
 /* A pass over the pages whose spans hold references: those that were written since they were protected, as they are taken.
  * Passes are begun by who collects; any thread takes. */
 enum pass_kind {
@@ -267,15 +268,21 @@ enum pass_kind {
     PASS_ALL, /* all pages, if the system cannot tell */
 };
 void beside_begin_pass(enum pass_kind kind);
-bool beside_claim(struct os_pages *piece); /* a piece of the heap for the caller; false: none is left */
-void beside_return(struct os_pages piece); /* what is left of it: somebody else's */
+struct piece { /* of the heap, as distances from its base: in static data, a root, addresses would keep objects alive */
+    size_t lo, hi;
+};
+bool beside_claim(struct piece *piece); /* a piece of the heap for the caller; false: none is left */
+void beside_return(struct piece piece); /* what is left of it: somebody else's */
 /* Of the piece, the next pages that were written; it shrinks by what was looked at. How many parts, perhaps 0. */
-size_t beside_take(struct os_pages *piece, struct os_pages *parts, size_t room);
+size_t beside_take(struct piece *piece, struct os_pages *parts, size_t room);
+/* Ends what beside_protect with that number began, unless it was called again; takes and gives back the gc lock. */
+void beside_end_watching(struct thread *self, uint32_t number);
 bool beside_all_claimed(void);
 bool beside_pass_failed(void);
 size_t beside_pages(void); /* that were taken in this pass */
 
 /* --- collector.c --- */
+bool collector_is_busy(void); /* it was asked, and is not done */
 bool collector_ask(
     struct thread *self);   /* for a collection beside the program; INSIDE; false: there is no thread for it */
 void collector_ended(void); /* one is over */

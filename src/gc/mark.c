@@ -46,8 +46,8 @@ struct marker {
     size_t bytes; /* of objects it marked, but large ones without pointers, which cost nothing: */
     size_t plain;
     uint64_t processor_ns;
-    struct os_pages piece; /* of the pass over written pages */
-    size_t looked;         /* at so many objects since this marker last looked whether another is idle */
+    struct piece piece; /* of the pass over written pages */
+    size_t looked;      /* at so many objects since this marker last looked whether another is idle */
 };
 
 uint8_t mark_live;
@@ -848,7 +848,7 @@ static void give_back(struct marker *marker) {
     }
     os_lock_release(&shared.lock);
     beside_return(marker->piece);
-    marker->piece = (struct os_pages){0, 0};
+    marker->piece = (struct piece){0, 0};
 }
 
 static void help(void *argument) {

@@ -209,12 +209,11 @@ void bw_gc(void) {
 }
 
 void memory_give_back(struct thread *self) {
-    gc_lock_acquire(self);
+    cycle_lock(self);
     heap_sweep_all();
     heap_free_empty();
     heap_pack_layouts();
-    if (!heap_is_marking())
-        mark_release_memory();
+    mark_release_memory();
     gc_lock_release();
     pages_release(0);
     pages_release_tables();

@@ -47,9 +47,19 @@ static void close_both(void) {
     fault_fd = map_fd = -1;
 }
 
+/* The same file by a high number: the low ones are the program's, which may count on getting the lowest. */
+#define LEAST_NUMBER 200
+static int out_of_the_way(int fd) {
+    int higher = fd >= 0 ? fcntl(fd, F_DUPFD_CLOEXEC, LEAST_NUMBER) : -1;
+    if (higher < 0)
+        return fd;
+    close(fd);
+    return higher;
+}
+
 static bool open_both(const char **refused) {
     *refused = "userfaultfd is refused";
-    fault_fd = (int)syscall(SYS_userfaultfd, O_CLOEXEC | O_NONBLOCK | UFFD_USER_MODE_ONLY);
+    fault_fd = out_of_the_way((int)syscall(SYS_userfaultfd, O_CLOEXEC | O_NONBLOCK | UFFD_USER_MODE_ONLY));
     if (fault_fd < 0)
         return false;
     struct uffdio_api api = {.api = UFFD_API, .features = FEATURES};
@@ -57,7 +67,7 @@ static bool open_both(const char **refused) {
     if (ioctl(fault_fd, UFFDIO_API, &api) != 0)
         return false;
     *refused = "/proc/self/pagemap cannot be read";
-    map_fd = open("/proc/self/pagemap", O_RDONLY | O_CLOEXEC);
+    map_fd = out_of_the_way(open("/proc/self/pagemap", O_RDONLY | O_CLOEXEC));
     return map_fd >= 0;
 }
 
