@@ -42,7 +42,6 @@ static size_t last_searched, last_growth, last_handed;
  * searching a MiB alone. The work is that of the last marking and, of what was allocated since, twice the share by
  * which it grew then; a sixteenth before anything is known. */
 #define WORTH_BYTES ((size_t)1 << 20)
-#define WORTH_NS 1000000 /* of marking with the world stopped: beside the program from there on */
 static int markers_wanted(void) {
     size_t handed = atomic_load(&heap.handed), fresh = handed / 16;
     if (figures.count > 0)
@@ -52,22 +51,25 @@ static int markers_wanted(void) {
     return worth < (size_t)processors ? (int)worth : processors;
 }
 
-/* How long the last marking took, wherever it was done. */
-static _Atomic uint64_t last_marking_ns;
-
 bool cycle_prefers_beside(void) {
-    return knobs.mark == MARK_WATCH || (knobs.mark == MARK_AUTO && !beside_refuses() &&
-                                        atomic_load_explicit(&last_marking_ns, memory_order_relaxed) >= WORTH_NS);
+    return knobs.mark == MARK_WATCH || (knobs.mark == MARK_AUTO && !beside_refuses() && pacer_beside_pays());
 }
 
 struct cycle {
     uint64_t began;  /* to stop */
     uint64_t paused; /* before that */
     uint64_t marking_since;
+    uint64_t marking; /* it took, without what was searched again */
     bool paced, leaks, beside;
     int markers;
     size_t handed; /* when marking began */
 };
+
+/* The program has the other processors. */
+static int markers_beside(const struct cycle *cycle) {
+    int half = knobs_processors() > 1 ? knobs_processors() / 2 : 1;
+    return cycle->markers < half ? cycle->markers : half;
+}
 
 static void add_stack(void *unused, uintptr_t lo, uintptr_t hi) {
     (void)unused;
@@ -145,8 +147,16 @@ static void finish_marking(const struct cycle *cycle) {
     last_growth = searched > last_searched ? searched - last_searched : 0;
     last_searched = searched;
     uint64_t end = os_now_ns(), paused = cycle->paused + end - cycle->began;
-    pacer_after_cycle(figures.marked_bytes, roots.stack_bytes + roots.data_bytes, last_handed, born, cycle->paced,
-                      atomic_load(&last_marking_ns), paused);
+    pacer_after_cycle(&(struct pacer_cycle){.marked = figures.marked_bytes,
+                                            .roots = roots.stack_bytes + roots.data_bytes,
+                                            .handed = last_handed,
+                                            .born = born,
+                                            .paced = cycle->paced,
+                                            .beside = cycle->beside,
+                                            .share = cycle->markers / markers_beside(cycle),
+                                            .marking = cycle->marking,
+                                            .pause = paused,
+                                            .lasted = end - (cycle->beside ? cycle->marking_since : cycle->began)});
     phases->finish = cycle->beside ? end - cycle->began : end - marked;
     figures.pause[figures.count % 256] = paused;
     figures.pause_end[figures.count % 256] = os_wall_ns();
@@ -157,11 +167,12 @@ static void finish_marking(const struct cycle *cycle) {
 
 static void collect(struct cycle *cycle) {
     uint64_t stopped = os_now_ns();
+    figures.phases.rounds = figures.phases.slices = 0;
     figures.phases.stop = stopped - cycle->began;
     begin_marking(cycle);
     mark_from_roots(&roots, cycle->markers);
     figures.phases.mark = os_now_ns() - stopped;
-    atomic_store(&last_marking_ns, figures.phases.mark);
+    cycle->marking = figures.phases.mark;
     finish_marking(cycle);
 }
 
@@ -236,11 +247,9 @@ static bool mark_in_rounds(struct thread *self, struct cycle *cycle) {
     uint64_t began = os_now_ns();
     phases->rounds = phases->slices = 0;
     phases->slices_ns = phases->longest_slice_ns = phases->pages = 0;
-    /* The program has the other processors. */
-    int half = knobs_processors() > 1 ? knobs_processors() / 2 : 1,
-        markers = cycle->markers < half ? cycle->markers : half;
+    int markers = markers_beside(cycle);
     mark_until(&roots, markers, 0);
-    atomic_store(&last_marking_ns, os_now_ns() - began);
+    cycle->marking = os_now_ns() - began;
     size_t pages = mark_bytes_searched() / PAGE_BYTES, before;
     bool slices = false;
     do {
@@ -544,6 +553,7 @@ bool cycle_run(struct thread *self, enum cycle_reason reason) {
         thread_safe_begin(self);
         beside.failed = !mark_in_rounds(self, &request.cycle);
         beside.request.cycle.paused = request.cycle.paused;
+        beside.request.cycle.marking = request.cycle.marking;
         thread_safe_end(self);
         atomic_store(&beside.state, MARKED);
         os_wake(&beside.state, INT32_MAX);

@@ -322,11 +322,18 @@ struct special_figures {
 extern struct special_figures special_figures;
 
 /* --- pacer.c --- */
-/* `paced`: the collection began because the goal was reached; `handed` bytes since the last one, `born` of them while it was
- * marked beside the program; `marking` and `pause` so far, nanoseconds. */
-void pacer_after_cycle(size_t marked, size_t roots, size_t handed, size_t born, bool paced, uint64_t marking,
-                       uint64_t pause);
-void pacer_update(void); /* a knob changed */
+/* What a collection was like; bytes, and nanoseconds. */
+struct pacer_cycle {
+    size_t marked, roots;
+    size_t handed, born;    /* handed out since the last one; of that, while it was marked beside the program */
+    bool paced, beside;     /* it began because the goal was reached; it went on beside the program */
+    int share;              /* beside: only one in so many of its markers could be at work */
+    uint64_t marking;       /* not what was searched again */
+    uint64_t pause, lasted; /* so far */
+};
+void pacer_after_cycle(const struct pacer_cycle *cycle);
+bool pacer_beside_pays(void); /* it is better to mark beside the program next time, if that works */
+void pacer_update(void);      /* a knob changed */
 size_t pacer_room(void); /* between the trigger and the goal: what is handed out while marking beside the program */
 size_t pacer_goal(void);
 

@@ -81,18 +81,41 @@ size_t pacer_room(void) {
     return atomic_load_explicit(&runway_now, memory_order_relaxed);
 }
 
-void pacer_after_cycle(size_t marked, size_t roots, size_t handed, size_t born, bool paced, uint64_t marking,
-                       uint64_t pause) {
-    uint64_t now = os_now_ns();
-    last_rate = last_end && now - pause > last_end ? (double)handed / (double)(now - pause - last_end) : 0;
-    last_marking = marking;
-    if (paced)
-        adapt_least_goal(pause, now);
+/* Whether the next marking is to go on beside the program.
+ *
+ * That costs more: it keeps a processor busy that the program may want, slows the program's memory down, searches again
+ * what is written meanwhile, and keeps alive what dies meanwhile. It is worth that if the world would be stopped for long,
+ * and if it goes on for the smaller part of the time. A program that hands out its heap's size every few markings would have it
+ * go on nearly always, and be half as fast; its world is stopped, if that does not take very long. */
+#define SHORT_NS ((uint64_t)1000000)
+#define LONG_NS ((uint64_t)20000000)
+#define BESIDE_TAKES 5 /* times as long, if it was not measured */
+
+static _Atomic bool beside_pays;
+
+static void choose(const struct pacer_cycle *cycle, uint64_t now) {
+    uint64_t interval = now - last_end;
+    uint64_t stopped = cycle->beside ? cycle->marking / 2 / (uint64_t)cycle->share : cycle->marking;
+    uint64_t beside = cycle->beside ? cycle->lasted : cycle->marking * BESIDE_TAKES;
+    atomic_store(&beside_pays, stopped >= SHORT_NS && (beside < interval / 2 || stopped >= LONG_NS));
+}
+
+bool pacer_beside_pays(void) {
+    return atomic_load_explicit(&beside_pays, memory_order_relaxed);
+}
+
+void pacer_after_cycle(const struct pacer_cycle *cycle) {
+    uint64_t now = os_now_ns(), ran = now - cycle->pause > last_end ? now - cycle->pause - last_end : 0;
+    last_rate = last_end && ran ? (double)cycle->handed / (double)ran : 0;
+    last_marking = cycle->marking;
+    choose(cycle, now);
+    if (cycle->paced)
+        adapt_least_goal(cycle->pause, now);
     last_end = now;
-    last_marked = marked;
-    last_roots = roots;
-    if (born > 0 && paced && marked > 0) {
-        double now_born = (double)born / (double)marked;
+    last_marked = cycle->marked;
+    last_roots = cycle->roots;
+    if (cycle->born > 0 && cycle->paced && cycle->marked > 0) {
+        double now_born = (double)cycle->born / (double)cycle->marked;
         last_born = now_born > last_born ? now_born : last_born - (last_born - now_born) / 4;
     }
     pacer_update();

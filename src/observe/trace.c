@@ -7,7 +7,13 @@
  * third what follows it; the processor times are the same with the markers' added, none of it by assists or in idle
  * time.
  *
- * Go does not compact; so the second line is in that one's style, with words for what Go has no place for:
+ * Beside the program, the first is what the world was stopped for until the last stop, the third that stop; and a line
+ * follows with how often written pages were searched, in rounds, how many pages that was, in how many slices the world
+ * was stopped for it, and the two stops at the beginning and the end:
+ *
+ * beside #: # rounds, # pages searched again, # slices # ms, longest # ms; stops #+# ms
+ *
+ * Go does not compact; so the last line is in that one's style, with words for what Go has no place for:
  *
  * compact # @#s: # objects # MB moved, # objects # MB pinned (# stacks, # globals, # memory, # asked),
  *     # MB emptied, # MB released, #+#+#+#+# ms mark+pin+plan+update+move, # ms pause
@@ -16,6 +22,17 @@
 
 static double ms(uint64_t ns) {
     return (double)ns / 1e6;
+}
+
+/* Once each: that it is marked beside the program; or why not, though it would pay. */
+static void tell_mode(bool beside) {
+    static bool told, told_refused;
+    if (beside && !told)
+        os_print(2, "mark: beside the program, whose writes to pages userfaultfd and PAGEMAP_SCAN tell\n");
+    told = told || beside;
+    if (beside_refuses() && !told_refused)
+        os_print(2, "mark: the world is stopped: %s\n", beside_refused());
+    told_refused = told_refused || beside_refuses();
 }
 
 void trace_cycle(const char *reason) {
@@ -32,8 +49,12 @@ void trace_cycle(const char *reason) {
              figures.marked_bytes >> 20, p->goal_before >> 20, p->stack_bytes >> 20, p->data_bytes >> 20,
              knobs_processors(), reason);
     if (p->rounds)
-        os_print(2, "  rounds %u pages %zu slices %u %.3f ms longest %.3f\n", p->rounds, p->pages, p->slices,
-                 ms(p->slices_ns), ms(p->longest_slice_ns));
+        os_print(2,
+                 "beside %u: %u rounds, %zu pages searched again, %u slices %.3f ms, longest %.3f ms; stops %.3f+%.3f "
+                 "ms\n",
+                 figures.count, p->rounds, p->pages, p->slices, ms(p->slices_ns), ms(p->longest_slice_ns),
+                 ms(p->stop - p->slices_ns), ms(p->finish));
+    tell_mode(p->rounds > 0);
 }
 
 static double mb(uint64_t bytes) {
