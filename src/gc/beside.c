@@ -56,7 +56,7 @@ void beside_forked(void) {
 
 static struct {
     os_lock lock;
-    enum pass_kind kind;
+    _Atomic enum pass_kind kind;
     _Atomic bool failed;
     size_t at; /* what follows is not claimed yet */
     struct piece returned[MOST_RETURNED];
@@ -73,22 +73,20 @@ static struct span *searched_span(size_t page) {
     return is ? span : NULL;
 }
 
-/* The first page behind the span, as seen from a page in it: another thread may just be making it, or ending it. */
-static size_t behind(const struct span *span, size_t page) {
-    size_t end = ((span->base - heap.base) >> PAGE_SHIFT) + span->pages;
-    return end > page ? end : page + 1;
-}
-
 /* The next piece of pages whose spans hold references, at or behind *at. What becomes such a page meanwhile, and is missed
- * here, counts as written. */
-static bool next_piece(size_t *at, struct piece *piece) {
+ * here, counts as written. So may be what another thread is just making a span of, or ending: what that says of itself is
+ * read as it is. If a page is passed over for it, it is not protected now; and then either it counts as written, or was
+ * protected before, and not written since. In the last stop nobody changes anything. */
+__attribute__((no_sanitize("thread"), noinline)) static bool next_piece(size_t *at, struct piece *piece) {
     size_t end = atomic_load(&heap.used) >> PAGE_SHIFT, page = *at >> PAGE_SHIFT;
-    struct span *span;
+    const struct span *span;
     while (page < end && searched_span(page) == NULL)
         page++;
     size_t first = page, most = first + (PIECE_BYTES >> PAGE_SHIFT);
-    while (page < end && page < most && (span = searched_span(page)) != NULL)
-        page = behind(span, page);
+    while (page < end && page < most && (span = searched_span(page)) != NULL) {
+        size_t behind = ((span->base - heap.base) >> PAGE_SHIFT) + span->pages;
+        page = behind > page ? behind : page + 1;
+    }
     if (page > end)
         page = end;
     if (page <= first)
@@ -126,12 +124,13 @@ void beside_return(struct piece piece) {
 size_t beside_take(struct piece *piece, struct os_pages *parts, size_t room) {
     size_t count = 0, bytes = 0;
     uintptr_t at = heap.base + piece->lo, end = heap.base + piece->hi;
-    if (pass.kind == PASS_ALL) {
+    enum pass_kind kind = atomic_load_explicit(&pass.kind, memory_order_relaxed);
+    if (kind == PASS_ALL) {
         uintptr_t most = OS_WATCH_PAGES * os_page_bytes();
         parts[count++] = (struct os_pages){at, end - at < most ? end : at + most};
         at = parts[0].hi;
     } else {
-        long found = os_watch_written(&at, end, pass.kind == PASS_PROTECT, parts, room);
+        long found = os_watch_written(&at, end, kind == PASS_PROTECT, parts, room);
         if (found < 0) {
             atomic_store(&pass.failed, true);
             at = end;
@@ -147,7 +146,7 @@ size_t beside_take(struct piece *piece, struct os_pages *parts, size_t room) {
 
 void beside_begin_pass(enum pass_kind kind) {
     os_lock_acquire(&pass.lock);
-    pass.kind = kind;
+    atomic_store(&pass.kind, kind);
     atomic_store(&pass.failed, false);
     pass.at = HEAP_BEGIN;
     pass.returned_count = 0;

@@ -64,7 +64,7 @@ void collector_ended(void) {
 void collector_slow_down(struct thread *self, size_t over, size_t room) {
     uint32_t now = atomic_load(&ended);
     thread_safe_begin(self);
-    os_wait(&ended, now, over < room ? LITTLE_NS : over < figures.marked_bytes / 2 ? MORE_NS : MUCH_NS);
+    os_wait(&ended, now, over < room ? LITTLE_NS : over < pacer_goal() / 4 ? MORE_NS : MUCH_NS);
     thread_safe_end(self);
     OS_KEEP_FRAME();
 }

@@ -248,7 +248,7 @@ struct span *pages_allocate(size_t count, size_t align_pages) {
 void pages_set_span(struct span *span, struct span *value, uint32_t layout) {
     size_t first = first_page(span);
     for (size_t i = 0; i < span->pages; i++) {
-        heap.page_layout[first + i] = layout;
+        __atomic_store_n(&heap.page_layout[first + i], layout, __ATOMIC_RELAXED);
         atomic_store_explicit(&heap.page_span[first + i], value, memory_order_release);
     }
 }

@@ -537,6 +537,11 @@ static void test_automatic_collections(void **state) {
     ")->(" FORM_NUMBER ") MB, (" FORM_NUMBER ") MB goal, " FORM_NUMBER " MB stacks, " FORM_NUMBER                      \
     " MB globals, ([0-9]+) P( \\(forced\\))?$"
 
+// What follows one of a collection beside the program, and what says so the first time.
+#define FORM_BESIDE                                                                                                    \
+    "^(mark: .*|beside " FORM_NUMBER ": " FORM_NUMBER " rounds, " FORM_NUMBER " pages searched again, " FORM_NUMBER    \
+    " slices " FORM_MS " ms, longest " FORM_MS " ms; stops " FORM_MS "\\+" FORM_MS " ms)$"
+
 struct line {
     long number, start, end, live, goal, processors;
     bool forced;
@@ -544,12 +549,14 @@ struct line {
 
 // All lines of the child's standard error, each of which must be a trace line.
 static size_t parse_trace(struct outcome *outcome, struct line *lines, size_t room) {
-    regex_t regex;
-    CHECK(regcomp(&regex, FORM_LINE, REG_EXTENDED) == 0);
+    regex_t regex, beside;
+    CHECK(regcomp(&regex, FORM_LINE, REG_EXTENDED) == 0 && regcomp(&beside, FORM_BESIDE, REG_EXTENDED) == 0);
     size_t count = 0;
     char *rest = outcome->err, *text;
     while ((text = strsep(&rest, "\n")) != NULL && (*text || rest)) {
         regmatch_t match[8];
+        if (regexec(&beside, text, 0, NULL, 0) == 0)
+            continue;
         if (regexec(&regex, text, COUNT_OF(match), match, 0) != 0 || count == room) {
             fprintf(stderr, "not a trace line: %s\n", text);
             fail();
@@ -560,6 +567,7 @@ static size_t parse_trace(struct outcome *outcome, struct line *lines, size_t ro
                           match[7].rm_so >= 0};
     }
     regfree(&regex);
+    regfree(&beside);
     return count;
 }
 
@@ -588,7 +596,7 @@ static void test_least_goal(void **state) {
         long least;
     } cases[] = {{"GOGC=100", 4}, {"GOGC=200", 8}};
     for (size_t c = 0; c < COUNT_OF(cases); c++) {
-        const char *const settings[] = {"BURROWDEBUG=gctrace=1", cases[c].percent, NULL};
+        const char *const settings[] = {"BURROWDEBUG=gctrace=1,mark=stop", cases[c].percent, NULL};
         assert_succeeded("churn_little", settings, &outcome);
         size_t count = parse_trace(&outcome, lines, COUNT_OF(lines));
         assert_in_range(count, 305 / 8 / cases[c].least, 310 / cases[c].least);
@@ -605,11 +613,29 @@ static void test_least_goal(void **state) {
     }
 }
 
+// One line more for each, and one that says once how it is marked, or why not so.
+static void test_trace_beside(void **state) {
+    (void)state;
+    static struct outcome outcome;
+    static struct line lines[500];
+    const char *const settings[] = {"BURROWDEBUG=gctrace=1,mark=watch", NULL};
+    assert_succeeded("churn", settings, &outcome);
+    const char *how = strstr(outcome.err, "mark: ");
+    assert_non_null(how);
+    assert_null(strstr(how + 1, "mark: "));
+    bool refused = strstr(outcome.err, "mark: the world is stopped: ") != NULL;
+    assert_int_equal(strstr(outcome.err, "beside 1: ") != NULL, !refused);
+    size_t count = parse_trace(&outcome, lines, COUNT_OF(lines));
+    assert_true(count >= 3);
+    for (size_t i = 0; i < count; i++)
+        assert_in_range(lines[i].live, 10, 80);
+}
+
 static void test_trace(void **state) {
     (void)state;
     static struct outcome outcome;
     static struct line lines[500];
-    const char *const settings[] = {"BURROWDEBUG=gctrace=1", "GOMAXPROCS=3", NULL};
+    const char *const settings[] = {"BURROWDEBUG=gctrace=1,mark=stop", "GOMAXPROCS=3", NULL};
     assert_succeeded("churn", settings, &outcome);
     assert_string_equal(outcome.out, "");
     size_t count = parse_trace(&outcome, lines, COUNT_OF(lines));
@@ -630,7 +656,7 @@ static void test_trace(void **state) {
             assert_in_range(lines[i].start, lines[i].goal - 1, lines[i].goal + 3);
     }
     // Off, only what is asked for.
-    const char *const off[] = {"BURROWDEBUG=gctrace=1", "GOMAXPROCS=1", "GOGC=off", NULL};
+    const char *const off[] = {"BURROWDEBUG=gctrace=1,mark=stop", "GOMAXPROCS=1", "GOGC=off", NULL};
     assert_succeeded("churn", off, &outcome);
     count = parse_trace(&outcome, lines, COUNT_OF(lines));
     assert_int_equal(count, 2);
@@ -697,7 +723,7 @@ static void child_compact_by_itself(void) {
 static void test_trace_of_compactions(void **state) {
     (void)state;
     static struct outcome outcome;
-    const char *const settings[] = {"BURROWDEBUG=gctrace=1", NULL};
+    const char *const settings[] = {"BURROWDEBUG=gctrace=1,mark=stop", NULL};
     assert_succeeded("compact", settings, &outcome);
     regex_t own, collection;
     assert_int_equal(regcomp(&own, FORM_COMPACTION, REG_EXTENDED), 0);
@@ -732,7 +758,7 @@ static void test_trace_of_compactions(void **state) {
         assert_true(here == told[i]);
     }
     // So has each that a collection makes by itself.
-    const char *const always[] = {"BURROWDEBUG=gctrace=1,compact=always", NULL};
+    const char *const always[] = {"BURROWDEBUG=gctrace=1,mark=stop,compact=always", NULL};
     assert_succeeded("compact_by_itself", always, &outcome);
     lines = 0;
     for (rest = outcome.err; (text = strsep(&rest, "\n")) != NULL && *text; lines++) {
@@ -1067,6 +1093,7 @@ int main(int argc, char **argv) {
         cmocka_unit_test(test_mem_stats),
         cmocka_unit_test(test_automatic_collections),
         cmocka_unit_test(test_trace),
+        cmocka_unit_test(test_trace_beside),
         cmocka_unit_test(test_trace_of_compactions),
         cmocka_unit_test(test_least_goal),
         cmocka_unit_test(test_wrong_knobs),
