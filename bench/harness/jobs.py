@@ -25,6 +25,7 @@ METRICS = {
     "time": ("ns/op", LOWER),
     "size": ("B", LOWER),
     "longest": ("us", LOWER),
+    "p99.99": ("us", LOWER),
     "create": ("ns", LOWER),
     "duration": ("ms", LOWER),
     "collection": ("ms", LOWER),
@@ -276,6 +277,64 @@ def mark(shape, megabytes):
         memory=megabytes * MIB * 7 // 4,
         # The heap is built without collections, as the C programs do.
         environment={"go": {"GOGC": "off"}},
+    )
+
+
+# ---- latency beside the collector ------------------------------------------------------------------------------------
+
+
+def latency_figures(name, text, usage):
+    return {
+        name: {
+            "longest": number(r" max_us=([\d.]+)", text),
+            "p99.99": number(r" p99\.99_us=([\d.]+)", text),
+            "cpu": usage["cpu"],
+            "peak_rss": usage["peak_rss"] / MIB,
+        }
+    }
+
+
+def graph(megabytes, seconds):
+    name = f"graph-{MARK_SIZES[megabytes]}"
+
+    def figures(text, usage):
+        values = latency_figures(name, text, usage)
+        values[name]["rate"] = number(r" ops/s=([\d.]+)", text) / 1e6
+        return values
+
+    def arguments(peer, procs, repetitions):
+        return ["-mb", str(megabytes), "-s", str(seconds)] if peer == "go" else [str(megabytes), str(seconds)]
+
+    return Job(
+        name=name,
+        program="graph",
+        workloads=[
+            Workload(name, "latency", f"random nodes of {MARK_SIZES[megabytes]}iB replaced one after another, {seconds} s")
+        ],
+        arguments=arguments,
+        figures=figures,
+        check=lambda text: {"rows": " ".join(re.findall(r"^R (graph_\d+MB_m1)", text, re.MULTILINE))},
+        peers=COLLECTORS,
+        rounds=3,
+        memory=megabytes * MIB * 4,
+    )
+
+
+def pusher():
+    def figures(text, usage):
+        values = latency_figures("pusher", text, usage)
+        values["pusher"]["wall"] = number(r" wall_ms=([\d.]+)", text) / 1e3
+        return values
+
+    return Job(
+        name="pusher",
+        program="pusher",
+        workloads=[Workload("pusher", "latency", "a million messages of 1 KiB, the last 200,000 kept in a map")],
+        arguments=lambda peer, procs, repetitions: [],
+        figures=figures,
+        check=lambda text: {"rows": " ".join(re.findall(r"^R (pusher_\d+B)", text, re.MULTILINE))},
+        peers=["burrow", "go"],
+        rounds=5,
     )
 
 
@@ -744,6 +803,7 @@ def all_jobs(procs):
     jobs.append(gcbench())
     jobs += [allocation(procs, False), allocation(procs, True)]
     jobs += [mark(shape, megabytes) for megabytes in MARK_SIZES for shape in SHAPES]
+    jobs += [graph(256, 8), graph(1024, 20), pusher()]
     jobs.append(larson())
     jobs += [fragmentation(percent) for percent in (50, 90, 99)]
     jobs += [compaction(percent) for percent in (50, 90, 99)]

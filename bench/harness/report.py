@@ -17,6 +17,7 @@ GROUPS = {
     "alloc": "Allocation by size",
     "alloc-ballast": "Allocation by size, beside 64 MiB of ballast",
     "mark": "Mark rate",
+    "latency": "Latency while the collector is at work",
     "larson": "Cross-thread",
     "frag": "Fragmentation",
     "compact": "Fragmentation, of types that can move",
@@ -229,6 +230,15 @@ TARGETS = [
         1,
         lambda r: startup_cost(r, "burrow-shared"),
         unit=" ms",
+    ),
+    *(
+        Target(f"{name}: {words}, as a ratio to Go's", limit, ratio(name, metric, "go"), at_least=at_least)
+        for name in ("graph-256M", "graph-1G", "pusher")
+        for words, metric, limit, at_least in (
+            ("the longest operation", "longest", 0.5, False),
+            ("of ten thousand operations the longest", "p99.99", 1, False),
+            ("time", "wall", 1, False) if name == "pusher" else ("operations a second", "rate", 1, True),
+        )
     ),
     *on_each("ping-pong", 0.5, ["chan-ping-pong"]),
     *on_each("buffered channels", 0.5, [f"chan-buffer-{room}" for room in (1, 10, 128, 1024)]),

@@ -59,7 +59,8 @@ struct cycle {
     uint64_t began;  /* to stop */
     uint64_t paused; /* before that */
     uint64_t marking_since;
-    uint64_t marking; /* it took, without what was searched again */
+    uint64_t marking;   /* it took, without what was searched again */
+    uint64_t processor; /* the collecting thread's time beside the program, slices among it */
     bool paced, leaks, beside;
     int markers;
     size_t handed; /* when marking began */
@@ -162,6 +163,8 @@ static void finish_marking(const struct cycle *cycle) {
     figures.pause_end[figures.count % 256] = os_wall_ns();
     figures.pause_total += paused;
     figures.processor_ns += paused + mark_helpers_ns();
+    if (cycle->beside)
+        figures.processor_ns += cycle->processor - phases->slices_ns;
     __atomic_store_n(&figures.count, figures.count + 1, __ATOMIC_RELAXED);
 }
 
@@ -244,18 +247,19 @@ static void search(struct thread *self, struct cycle *cycle, int markers, size_t
 /* The program runs. False: which pages it wrote the system cannot tell any more. */
 static bool mark_in_rounds(struct thread *self, struct cycle *cycle) {
     struct cycle_phases *phases = &figures.phases;
-    uint64_t began = os_now_ns();
+    uint64_t began = os_now_ns(), processor = os_thread_cpu_ns();
     phases->rounds = phases->slices = 0;
     phases->slices_ns = phases->longest_slice_ns = phases->pages = 0;
     int markers = markers_beside(cycle);
     mark_until(&roots, markers, 0);
     cycle->marking = os_now_ns() - began;
-    size_t pages = mark_bytes_searched() / PAGE_BYTES, before;
+    size_t pages = 0, before;
     bool slices = false;
     do {
         before = pages;
         beside_begin_pass(PASS_PROTECT);
         search(self, cycle, markers, before, &slices);
+        cycle->processor = os_thread_cpu_ns() - processor;
         if (beside_pass_failed())
             return false;
         pages = beside_pages();
@@ -550,11 +554,14 @@ bool cycle_run(struct thread *self, enum cycle_reason reason) {
         leave_loader_gate();
     } while (request.busy);
     if (request.cycle.beside) {
+        self->marking = true;
         thread_safe_begin(self);
         beside.failed = !mark_in_rounds(self, &request.cycle);
         beside.request.cycle.paused = request.cycle.paused;
         beside.request.cycle.marking = request.cycle.marking;
+        beside.request.cycle.processor = request.cycle.processor;
         thread_safe_end(self);
+        self->marking = false;
         atomic_store(&beside.state, MARKED);
         os_wake(&beside.state, INT32_MAX);
         end_marked(self);

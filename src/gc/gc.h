@@ -30,6 +30,7 @@ struct thread {
     os_place place;                  /* while SAFE or stopped; nothing below its stack pointer is in use */
     const void *interrupted_context; /* stopped by the signal: what the kernel saved. NULL: it is at `place` */
     bool blocking;                   /* SAFE within bw_blocking, not within the library */
+    bool marking;                    /* SAFE within the library, where it marks: a fault is none of the program's */
     /* One of the library's own that runs code of the program waits for some: nothing of the program's is on its stack. */
     _Atomic bool resting;
     _Atomic bool joining;            /* SAFE within libc, until another thread ends: */
@@ -349,7 +350,7 @@ uint64_t verify_before_moving(const struct roots *roots, uintptr_t (*forward)(ui
 void verify_after_moving(uint64_t sum);
 
 /* --- knobs.c --- */
-enum mark_mode { MARK_AUTO, MARK_WATCH, MARK_STOP };
+enum mark_mode { MARK_STOP, MARK_WATCH, MARK_AUTO };
 enum compact_mode { COMPACT_OFF, COMPACT_AUTO, COMPACT_ALWAYS, COMPACT_ALL };
 struct knobs {
     int64_t gc_percent; /* < 0: off */

@@ -63,7 +63,7 @@ void thread_recovered(void) {
 
 static bool may_panic(void) {
     struct thread *self = thread_current;
-    return self == NULL || (!self->internal && atomic_load(&self->state) != THREAD_INSIDE);
+    return self == NULL || (!self->internal && !self->marking && atomic_load(&self->state) != THREAD_INSIDE);
 }
 
 const struct os_fault_hooks thread_fault_hooks = {may_panic, stack_at, spare_stack};

@@ -43,8 +43,12 @@ static size_t overhead(void) {
     return atomic_load(&heap.span_records) + mark_memory();
 }
 
+/* The memory limit is what holds the goal down: what is handed out while it is marked beside the program would exceed it. */
+static _Atomic bool at_limit;
+
 void pacer_update(void) {
     size_t wanted = SIZE_MAX / 2;
+    bool limited = false;
     if (knobs.gc_percent >= 0) {
         double percent = (double)knobs.gc_percent / 100;
         double grown = (double)last_marked + (double)(last_marked + last_roots) * percent;
@@ -58,13 +62,15 @@ void pacer_update(void) {
         /* Each sixteen bytes of heap bring one of mark bytes. */
         size_t limit = (size_t)knobs.memory_limit, extra = overhead();
         size_t room = limit > extra ? (limit - extra) / 17 * 16 / 100 * 97 : 0;
-        if (wanted > room)
+        limited = wanted > room;
+        if (limited)
             wanted = room;
         size_t least = last_marked + last_marked / 20 + ((size_t)1 << 20);
         if (wanted < least)
             wanted = least;
     }
     atomic_store_explicit(&goal, wanted, memory_order_relaxed);
+    atomic_store(&at_limit, limited);
     size_t until = wanted > last_marked ? wanted - last_marked : 0, runway = 0;
     if (cycle_prefers_beside()) {
         /* As much as during the last marking; before there was one beside the program, what would have been. */
@@ -101,7 +107,8 @@ static void choose(const struct pacer_cycle *cycle, uint64_t now) {
 }
 
 bool pacer_beside_pays(void) {
-    return atomic_load_explicit(&beside_pays, memory_order_relaxed);
+    return atomic_load_explicit(&beside_pays, memory_order_relaxed) &&
+           !atomic_load_explicit(&at_limit, memory_order_relaxed);
 }
 
 void pacer_after_cycle(const struct pacer_cycle *cycle) {

@@ -219,7 +219,7 @@ static void check_handler(struct thread *self) {
 
 bool thread_may_recover(void) {
     struct thread *self = thread_current;
-    if (handler_frame != 0 || (self && atomic_load(&self->state) == THREAD_INSIDE))
+    if (handler_frame != 0 || (self && (self->marking || atomic_load(&self->state) == THREAD_INSIDE)))
         return false;
     if (self && !self->internal && atomic_load(&self->state) == THREAD_SAFE)
         thread_leave(thread_enter());

@@ -596,7 +596,7 @@ static void test_least_goal(void **state) {
         long least;
     } cases[] = {{"GOGC=100", 4}, {"GOGC=200", 8}};
     for (size_t c = 0; c < COUNT_OF(cases); c++) {
-        const char *const settings[] = {"BURROWDEBUG=gctrace=1,mark=stop", cases[c].percent, NULL};
+        const char *const settings[] = {"BURROWDEBUG=gctrace=1", cases[c].percent, NULL};
         assert_succeeded("churn_little", settings, &outcome);
         size_t count = parse_trace(&outcome, lines, COUNT_OF(lines));
         assert_in_range(count, 305 / 8 / cases[c].least, 310 / cases[c].least);
@@ -635,7 +635,7 @@ static void test_trace(void **state) {
     (void)state;
     static struct outcome outcome;
     static struct line lines[500];
-    const char *const settings[] = {"BURROWDEBUG=gctrace=1,mark=stop", "GOMAXPROCS=3", NULL};
+    const char *const settings[] = {"BURROWDEBUG=gctrace=1", "GOMAXPROCS=3", NULL};
     assert_succeeded("churn", settings, &outcome);
     assert_string_equal(outcome.out, "");
     size_t count = parse_trace(&outcome, lines, COUNT_OF(lines));
@@ -656,7 +656,7 @@ static void test_trace(void **state) {
             assert_in_range(lines[i].start, lines[i].goal - 1, lines[i].goal + 3);
     }
     // Off, only what is asked for.
-    const char *const off[] = {"BURROWDEBUG=gctrace=1,mark=stop", "GOMAXPROCS=1", "GOGC=off", NULL};
+    const char *const off[] = {"BURROWDEBUG=gctrace=1", "GOMAXPROCS=1", "GOGC=off", NULL};
     assert_succeeded("churn", off, &outcome);
     count = parse_trace(&outcome, lines, COUNT_OF(lines));
     assert_int_equal(count, 2);
@@ -723,7 +723,7 @@ static void child_compact_by_itself(void) {
 static void test_trace_of_compactions(void **state) {
     (void)state;
     static struct outcome outcome;
-    const char *const settings[] = {"BURROWDEBUG=gctrace=1,mark=stop", NULL};
+    const char *const settings[] = {"BURROWDEBUG=gctrace=1", NULL};
     assert_succeeded("compact", settings, &outcome);
     regex_t own, collection;
     assert_int_equal(regcomp(&own, FORM_COMPACTION, REG_EXTENDED), 0);
@@ -758,7 +758,7 @@ static void test_trace_of_compactions(void **state) {
         assert_true(here == told[i]);
     }
     // So has each that a collection makes by itself.
-    const char *const always[] = {"BURROWDEBUG=gctrace=1,mark=stop,compact=always", NULL};
+    const char *const always[] = {"BURROWDEBUG=gctrace=1,compact=always", NULL};
     assert_succeeded("compact_by_itself", always, &outcome);
     lines = 0;
     for (rest = outcome.err; (text = strsep(&rest, "\n")) != NULL && *text; lines++) {
