@@ -5,14 +5,6 @@
 
 PEER_STRUCT(node, (struct node *, a), (struct node *, b), (uint64_t[6], payload));
 
-static uint64_t next_random(uint64_t *state) { /* graph.go's */
-    uint64_t x = *state;
-    x ^= x << 13;
-    x ^= x >> 7;
-    x ^= x << 17;
-    return *state = x;
-}
-
 int main(int argc, char **argv) {
     if (argc != 3) {
         fputs("usage: graph MEGABYTES SECONDS\n", stderr);
@@ -24,10 +16,10 @@ int main(int argc, char **argv) {
     node **table = PEER_ARRAY(node *, count);
     for (size_t i = 0; i < count; i++)
         table[i] = PEER_NEW(node);
-    uint64_t state = 88172645463325252u;
+    uint64_t state = PEER_SEED;
     for (size_t i = 0; i < count; i++) {
-        table[i]->a = table[next_random(&state) % count];
-        table[i]->b = table[next_random(&state) % count];
+        table[i]->a = table[peer_random(&state) % count];
+        table[i]->b = table[peer_random(&state) % count];
     }
     peer_collect();
     static latency took;
@@ -35,8 +27,8 @@ int main(int argc, char **argv) {
     int64_t began = latency_now(), end = began + (int64_t)seconds * 1000000000, before, after;
     do {
         before = latency_now();
-        size_t i = next_random(&state) % count;
-        node *old = table[i], *a = table[next_random(&state) % count], *b = table[next_random(&state) % count];
+        size_t i = peer_random(&state) % count;
+        node *old = table[i], *a = table[peer_random(&state) % count], *b = table[peer_random(&state) % count];
         node *fresh = PEER_NEW(node);
         fresh->a = a;
         fresh->b = b;

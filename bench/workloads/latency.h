@@ -1,5 +1,5 @@
-/* latency.h - how long each of many operations took: a histogram of sixteen classes for each power of two, as the Go
- * programs graph.go and pusher.go have it. */
+/* latency.h - how long each of many operations took: a histogram of sixteen classes for each power of two, as
+ * graph.go has it. */
 #ifndef LATENCY_H
 #define LATENCY_H
 

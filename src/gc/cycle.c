@@ -557,9 +557,7 @@ bool cycle_run(struct thread *self, enum cycle_reason reason) {
         self->marking = true;
         thread_safe_begin(self);
         beside.failed = !mark_in_rounds(self, &request.cycle);
-        beside.request.cycle.paused = request.cycle.paused;
-        beside.request.cycle.marking = request.cycle.marking;
-        beside.request.cycle.processor = request.cycle.processor;
+        beside.request.cycle = request.cycle;
         thread_safe_end(self);
         self->marking = false;
         atomic_store(&beside.state, MARKED);

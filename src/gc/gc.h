@@ -175,9 +175,9 @@ bool cycle_run(struct thread *self, enum cycle_reason reason);
 void cycle_run_paced(struct thread *self); /* the same, if it is still due and no other thread is about to */
 void gc_lock_acquire(struct thread *self);
 void gc_lock_release(void);
+void cycle_lock(struct thread *self); /* the gc lock, while no collection goes on beside the program either */
 /* For fork: no collection is under way, and none begins until cycle_let_go; the gc lock is held, and nobody of the library's
  * holds the loader's lock, or waits for it. */
-void cycle_lock(struct thread *self); /* the gc lock, while no collection goes on beside the program either */
 void cycle_hold(struct thread *self);
 void cycle_let_go(void);
 bool cycle_prefers_beside(void); /* to mark beside the program: where that works, and the world would be stopped long */
