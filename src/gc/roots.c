@@ -120,12 +120,14 @@ static uintptr_t first_readable(uintptr_t from, os_stack stack) {
     return from;
 }
 
-/* A thread whose stack was full runs on its spare stack, and perhaps on its alternate stack after that: all of the
- * spare stack, and its own from where that was full. */
-static void add_overflowed(struct roots *roots, struct thread *thread) {
+/* A thread whose stack was full runs on its spare stack, and perhaps on its alternate stack after that: its own stack is a
+ * root from where that was full, and the spare stack from where the thread is there. What lies below is the library's:
+ * the thread may be collecting there. On the alternate stack it is not known how far it got: all of the spare stack. */
+static void add_overflowed(struct roots *roots, struct thread *thread, uintptr_t at) {
     uintptr_t from = first_readable((thread->overflowed_at - RED_ZONE) & ~(uintptr_t)7, thread->stack);
     roots_add(roots, from, thread->stack.hi, ROOT_STACK);
-    roots_add(roots, thread->stacks.spare.lo + os_page_bytes(), thread->stacks.spare.hi, ROOT_STACK);
+    uintptr_t lo = thread->stacks.spare.lo + os_page_bytes(), hi = thread->stacks.spare.hi;
+    roots_add(roots, at >= lo && at < hi ? at & ~(uintptr_t)7 : lo, hi, ROOT_STACK);
 }
 
 static void add_stack(struct roots *roots, struct thread *thread) {
@@ -141,7 +143,7 @@ static void add_stack(struct roots *roots, struct thread *thread) {
         hi = 0;
     }
     if (thread->overflowed_at != 0 && !(at >= stack.lo && at < stack.hi)) {
-        add_overflowed(roots, thread);
+        add_overflowed(roots, thread, at);
         if (hi != 0)
             roots_add(roots, at & ~(uintptr_t)7, hi, ROOT_STACK);
         else if (at < thread->stacks.spare.lo || at >= thread->stacks.spare.hi)

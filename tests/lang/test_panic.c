@@ -366,7 +366,7 @@ static char no_handlers[] =
 static char no_handlers_either[] =
     "TSAN_OPTIONS=halt_on_error=1:second_deadlock_stack=1:atexit_sleep_ms=20:report_thread_leaks=0:handle_segv=0:"
     "handle_sigbus=0:handle_sigfpe=0:use_sigaltstack=0";
-static char chosen[40];
+static char chosen[40] = "UNCAUGHT=0";
 static const char *const settings[] = {no_handlers, no_handlers_either, chosen, NULL};
 static struct outcome outcome;
 
