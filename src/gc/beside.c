@@ -18,6 +18,14 @@ static os_lock trying;
 static _Atomic bool tried;
 static const char *refused = ""; /* written before `tried` */
 
+/* Under the gc lock. */
+static uint32_t protections; /* how often all was protected, or a collection went on with that */
+static enum {
+    NOT_WATCHED,
+    WATCHED, /* each write since the last beside_protect is noted */
+    MARKED,  /* and since then all was marked: what is alive refers to nothing else, but from pages that were written */
+} watching;
+
 bool beside_works(void) {
     if (!atomic_load(&tried)) {
         os_lock_acquire(&trying);
@@ -45,6 +53,7 @@ void beside_forked(void) {
     trying = (os_lock){0}; /* whoever held it is not here */
     atomic_store(&tried, false);
     heap.watched = false;
+    watching = NOT_WATCHED;
 }
 
 /* --- passes over the pages whose spans hold references --- */
@@ -58,7 +67,8 @@ static struct {
     os_lock lock;
     _Atomic enum pass_kind kind;
     _Atomic bool failed;
-    size_t at; /* what follows is not claimed yet */
+    size_t most_pages; /* that are taken at once */
+    size_t at;         /* what follows is not claimed yet */
     struct piece returned[MOST_RETURNED];
     size_t returned_count;
     _Atomic bool all_claimed;
@@ -126,11 +136,11 @@ size_t beside_take(struct piece *piece, struct os_pages *parts, size_t room) {
     uintptr_t at = heap.base + piece->lo, end = heap.base + piece->hi;
     enum pass_kind kind = atomic_load_explicit(&pass.kind, memory_order_relaxed);
     if (kind == PASS_ALL) {
-        uintptr_t most = OS_WATCH_PAGES * os_page_bytes();
+        uintptr_t most = pass.most_pages * os_page_bytes();
         parts[count++] = (struct os_pages){at, end - at < most ? end : at + most};
         at = parts[0].hi;
     } else {
-        long found = os_watch_written(&at, end, kind == PASS_PROTECT, parts, room);
+        long found = os_watch_written(&at, end, kind == PASS_PROTECT, parts, room, pass.most_pages);
         if (found < 0) {
             atomic_store(&pass.failed, true);
             at = end;
@@ -144,8 +154,9 @@ size_t beside_take(struct piece *piece, struct os_pages *parts, size_t room) {
     return count;
 }
 
-void beside_begin_pass(enum pass_kind kind) {
+void beside_begin_pass(enum pass_kind kind, size_t most_pages) {
     os_lock_acquire(&pass.lock);
+    pass.most_pages = most_pages;
     atomic_store(&pass.kind, kind);
     atomic_store(&pass.failed, false);
     pass.at = HEAP_BEGIN;
@@ -167,17 +178,31 @@ size_t beside_pages(void) {
     return atomic_load(&pass.pages);
 }
 
-static uint32_t protections; /* how often all was protected; under the gc lock */
+bool beside_keeps_marks(void) {
+    return watching == MARKED && __atomic_load_n(&heap.watched, __ATOMIC_RELAXED);
+}
+
+void beside_marked(bool minor, bool failed) {
+    if (failed || !__atomic_load_n(&heap.watched, __ATOMIC_RELAXED))
+        watching = NOT_WATCHED;
+    else if (!minor && watching == WATCHED)
+        watching = MARKED;
+}
+
+uint32_t beside_go_on_watching(void) {
+    return ++protections;
+}
 
 bool beside_protect(uint32_t *number) {
     struct piece piece;
     struct os_pages parts[OS_WATCH_MOST];
     *number = ++protections;
-    beside_begin_pass(PASS_PROTECT);
+    beside_begin_pass(PASS_PROTECT, PIECE_BYTES / os_page_bytes());
     while (beside_claim(&piece))
         while (piece.lo < piece.hi)
             beside_take(&piece, parts, OS_WATCH_MOST);
-    return !beside_pass_failed();
+    watching = beside_pass_failed() ? NOT_WATCHED : WATCHED;
+    return watching == WATCHED;
 }
 
 void beside_end_watching(struct thread *self, uint32_t number) {
@@ -186,8 +211,11 @@ void beside_end_watching(struct thread *self, uint32_t number) {
     for (bool more = true; more;) {
         thread_poll(self);
         gc_lock_acquire(self);
-        more = protections == number && next_piece(&at, &piece) &&
-               os_watch_protect(heap.base + piece.lo, heap.base + piece.hi, false);
+        more = protections == number;
+        if (more) {
+            watching = NOT_WATCHED;
+            more = next_piece(&at, &piece) && os_watch_protect(heap.base + piece.lo, heap.base + piece.hi, false);
+        }
         gc_lock_release();
     }
 }

@@ -42,11 +42,11 @@ static size_t last_searched, last_growth, last_handed;
  * searching a MiB alone. The work is that of the last marking and, of what was allocated since, twice the share by
  * which it grew then; a sixteenth before anything is known. */
 #define WORTH_BYTES ((size_t)1 << 20)
-static int markers_wanted(void) {
+static int markers_wanted(bool minor) {
     size_t handed = atomic_load(&heap.handed), fresh = handed / 16;
     if (figures.count > 0)
         fresh = last_handed ? (size_t)(2 * (double)handed * (double)last_growth / (double)last_handed) : 0;
-    size_t worth = 1 + (last_searched + fresh) / WORTH_BYTES;
+    size_t worth = 1 + ((minor ? 0 : last_searched) + fresh) / WORTH_BYTES;
     int processors = knobs_processors();
     return worth < (size_t)processors ? (int)worth : processors;
 }
@@ -61,9 +61,11 @@ struct cycle {
     uint64_t marking_since;
     uint64_t marking;   /* it took, without what was searched again */
     uint64_t processor; /* the collecting thread's time beside the program, slices among it */
-    bool paced, leaks, beside;
+    bool paced, leaks, beside, minor;
     int markers;
-    size_t handed; /* when marking began */
+    size_t handed;      /* when marking began */
+    size_t live;        /* then: what was there, alive or not */
+    size_t first_pages; /* of the first round */
 };
 
 /* The program has the other processors. */
@@ -114,13 +116,24 @@ static void begin_marking(struct cycle *cycle) {
     phases->goal_before = pacer_goal();
     if (gc_cycle_hooks_if_linked())
         gc_cycle_hooks_if_linked()->begins();
-    mark_live = atomic_load(&heap.live) == MARK_A ? MARK_B : MARK_A;
+    mark_live = (uint8_t)atomic_load(&heap.live);
+    if (!cycle->minor)
+        mark_live ^= MARK_A | MARK_B;
     roots_collect(&roots, &modules, cycle->leaks);
+    cycle->live = heap_live_bytes();
     mark_begin();
     specials_push_roots();
 }
 
-static void finish_marking(const struct cycle *cycle) {
+/* What the program lost to faults on protected pages since the last collection, as far as is known: of the pages that the
+ * first pass found written, those that are not new. */
+#define FAULT_NS 1000
+static uint64_t faults_ns(const struct cycle *cycle) {
+    size_t fresh = cycle->handed / os_page_bytes();
+    return cycle->first_pages > fresh ? (cycle->first_pages - fresh) * FAULT_NS : 0;
+}
+
+static void finish_marking(struct cycle *cycle) {
     struct cycle_phases *phases = &figures.phases;
     uint64_t marked = os_now_ns();
     weak_maps_begin_mark();
@@ -143,39 +156,52 @@ static void finish_marking(const struct cycle *cycle) {
     atomic_store(&heap.live, mark_live);
     last_handed = atomic_exchange(&heap.handed, 0);
     heap_begin_sweep();
-    figures.marked_bytes = mark_bytes_taken() + born;
-    size_t searched = mark_bytes_searched() + roots.stack_bytes + roots.data_bytes;
+    size_t marked_bytes = mark_bytes_taken() + born, roots_bytes = roots.stack_bytes + roots.data_bytes;
+    size_t searched = mark_bytes_searched() + roots_bytes;
+    if (cycle->minor) {
+        marked_bytes += figures.marked_bytes; /* less what was freed of that */
+        if (marked_bytes > cycle->live + born)
+            marked_bytes = cycle->live + born;
+        searched += last_searched;
+    }
+    figures.marked_bytes = marked_bytes;
     last_growth = searched > last_searched ? searched - last_searched : 0;
     last_searched = searched;
     uint64_t end = os_now_ns(), paused = cycle->paused + end - cycle->began;
+    uint64_t processor = paused + mark_helpers_ns() + (cycle->beside ? cycle->processor - phases->slices_ns : 0);
+    uint64_t faults = cycle->minor ? faults_ns(cycle) : 0;
     pacer_after_cycle(&(struct pacer_cycle){.marked = figures.marked_bytes,
-                                            .roots = roots.stack_bytes + roots.data_bytes,
+                                            .roots = roots_bytes,
                                             .handed = last_handed,
                                             .born = born,
                                             .paced = cycle->paced,
                                             .beside = cycle->beside,
+                                            .minor = cycle->minor,
+                                            .watched = beside_keeps_marks(),
                                             .share = cycle->markers / markers_beside(cycle),
                                             .marking = cycle->marking,
+                                            .processor = processor + faults,
                                             .pause = paused,
                                             .lasted = end - (cycle->beside ? cycle->marking_since : cycle->began)});
     phases->finish = cycle->beside ? end - cycle->began : end - marked;
     figures.pause[figures.count % 256] = paused;
     figures.pause_end[figures.count % 256] = os_wall_ns();
     figures.pause_total += paused;
-    figures.processor_ns += paused + mark_helpers_ns();
-    if (cycle->beside)
-        figures.processor_ns += cycle->processor - phases->slices_ns;
+    figures.processor_ns += processor;
+    figures.minor += cycle->minor;
     __atomic_store_n(&figures.count, figures.count + 1, __ATOMIC_RELAXED);
 }
 
 static void collect(struct cycle *cycle) {
     uint64_t stopped = os_now_ns();
     figures.phases.rounds = figures.phases.slices = 0;
+    figures.phases.minor = false;
     figures.phases.stop = stopped - cycle->began;
     begin_marking(cycle);
     mark_from_roots(&roots, cycle->markers);
     figures.phases.mark = os_now_ns() - stopped;
     cycle->marking = figures.phases.mark;
+    beside_marked(false, false);
     finish_marking(cycle);
 }
 
@@ -196,6 +222,9 @@ static void begin_beside(struct cycle *cycle) {
  * twice costs the program as much as being stopped: it should not write more meanwhile than it needs to get on. The first
  * round searches what was written during all of marking, and tells nothing yet. */
 #define FEW_PAGES ((size_t)200)
+#define SOME_PAGES                                                                                                     \
+    ((size_t)64) /* told of at once: so the program has little time to write them again before they are searched; */
+#define MANY_PAGES ((size_t)1024)   /* but where many are expected being told of them should cost less */
 #define SLICE_NS ((uint64_t)275000) /* from the request to stop to the last search */
 #define BETWEEN_NS 20000            /* asleep; waking up takes as long again, or longer */
 #define LOOK_NS ((uint64_t)1000000) /* so often it is looked at whether slices are wanted */
@@ -249,6 +278,7 @@ static bool mark_in_rounds(struct thread *self, struct cycle *cycle) {
     struct cycle_phases *phases = &figures.phases;
     uint64_t began = os_now_ns(), processor = os_thread_cpu_ns();
     phases->rounds = phases->slices = 0;
+    phases->minor = cycle->minor;
     phases->slices_ns = phases->longest_slice_ns = phases->pages = 0;
     int markers = markers_beside(cycle);
     mark_until(&roots, markers, 0);
@@ -257,13 +287,14 @@ static bool mark_in_rounds(struct thread *self, struct cycle *cycle) {
     bool slices = false;
     do {
         before = pages;
-        beside_begin_pass(PASS_PROTECT);
+        beside_begin_pass(PASS_PROTECT, phases->rounds == 0 ? MANY_PAGES : SOME_PAGES);
         search(self, cycle, markers, before, &slices);
         cycle->processor = os_thread_cpu_ns() - processor;
         if (beside_pass_failed())
             return false;
         pages = beside_pages();
-        phases->rounds++;
+        if (phases->rounds++ == 0)
+            cycle->first_pages = pages;
         phases->pages += pages;
     } while (pages > FEW_PAGES && (phases->rounds <= 2 || pages < before - before / 4));
     return true;
@@ -275,12 +306,15 @@ static void finish_beside(struct cycle *cycle, bool failed) {
     figures.phases.mark = cycle->began - cycle->marking_since;
     roots_collect(&roots, &modules, false);
     specials_push_roots();
-    beside_begin_pass(failed ? PASS_ALL : PASS_TELL);
+    beside_begin_pass(failed ? PASS_ALL : PASS_TELL, MANY_PAGES);
     mark_from_roots(&roots, cycle->markers);
     if (beside_pass_failed()) {
-        beside_begin_pass(PASS_ALL);
+        failed = true;
+        beside_begin_pass(PASS_ALL, MANY_PAGES);
         mark_from_roots(&roots, cycle->markers);
     }
+    beside_marked(cycle->minor, failed);
+    figures.phases.last_pages = beside_pages();
     finish_marking(cycle);
 }
 
@@ -302,7 +336,7 @@ struct request {
     uint32_t before;
     bool refused; /* it was to compact, and there was no memory for that */
     bool busy;    /* another goes on beside the program */
-    bool may_go_beside, forced;
+    bool may_go_beside, minor, forced;
     uint32_t protection; /* the number of the one that was made for it */
     struct cycle cycle;
 };
@@ -329,14 +363,16 @@ static void end_cycle(const struct request *request) {
 /* What takes long and can be done before the loader's lock is taken. How many helpers are wanted. */
 static int prepare(struct request *request) {
     gc_lock_acquire(request->self);
-    int markers = request->reason == CYCLE_COMPACT ? knobs_processors() : markers_wanted();
-    request->may_go_beside = false;
+    int markers = request->reason == CYCLE_COMPACT ? knobs_processors() : markers_wanted(false);
+    request->may_go_beside = request->minor = false;
     if (atomic_load(&beside.state) == NO_MARKING) {
         heap_sweep_all();
         bool may = request->reason == CYCLE_PACED || request->reason == CYCLE_FORCED;
-        /* Where the world would be stopped for less than a millisecond that is better. */
-        request->may_go_beside =
-            may && cycle_prefers_beside() && beside_works() && beside_protect(&request->protection);
+        may = may && cycle_prefers_beside() && beside_works();
+        request->minor = may && request->reason == CYCLE_PACED && pacer_wants_minor() && beside_keeps_marks();
+        if (request->minor)
+            request->protection = beside_go_on_watching();
+        request->may_go_beside = may && (request->minor || beside_protect(&request->protection));
     }
     gc_lock_release();
     return markers - 1;
@@ -357,7 +393,7 @@ static void run_locked(void *argument) {
     heap_pack_layouts();
     compact_allow();
     struct cycle *cycle = &request->cycle;
-    *cycle = (struct cycle){.paced = request->reason == CYCLE_PACED, .markers = markers_wanted()};
+    *cycle = (struct cycle){.paced = request->reason == CYCLE_PACED, .markers = markers_wanted(request->minor)};
     cycle->leaks = gc_scheduler_hooks_if_linked() && (knobs.leaks || request->reason == CYCLE_LEAKS);
     request->forced =
         request->reason == CYCLE_FORCED || request->reason == CYCLE_LEAKS || request->reason == CYCLE_COMPACT;
@@ -366,6 +402,8 @@ static void run_locked(void *argument) {
     if (compacts)
         cycle->markers = knobs_processors();
     cycle->beside = request->may_go_beside && !compacts && !cycle->leaks;
+    cycle->minor =
+        cycle->beside && request->minor && beside_keeps_marks(); /* or another thread has protected all since */
     cycle->began = os_now_ns();
     atomic_store(&world_short, cycle->markers == 1 || cycle->beside);
     world_stop(self); /* its place is where it became SAFE: nothing of the program's is below */
@@ -380,6 +418,8 @@ static void run_locked(void *argument) {
         return;
     }
     collect(cycle);
+    if (request->protection == 0 && beside_keeps_marks())
+        request->protection = beside_go_on_watching();
     if (compacts)
         request->refused = !compact(cycle, by_itself);
     world_start(self);
@@ -564,8 +604,9 @@ bool cycle_run(struct thread *self, enum cycle_reason reason) {
         os_wake(&beside.state, INT32_MAX);
         end_marked(self);
         collector_ended();
-        beside_end_watching(self, request.protection);
     }
+    if (request.protection != 0 && !pacer_wants_minor())
+        beside_end_watching(self, request.protection);
     specials_start_threads(self);
     background_after_cycle(self);
     if (knobs.leaks && gc_scheduler_hooks_if_linked())

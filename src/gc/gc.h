@@ -187,12 +187,13 @@ struct cycle_phases { /* of the last collection, nanoseconds and bytes */
     uint64_t stop, mark, finish;
     uint64_t slices_ns, longest_slice_ns; /* the world was stopped so long while it was marked beside the program */
     uint32_t rounds, slices;
-    size_t pages; /* that were searched again, in rounds */
+    bool minor;
+    size_t pages, last_pages; /* that were searched again, in rounds; in the last stop */
     size_t bytes_before, goal_before, stack_bytes, data_bytes;
 };
 struct
     cycle_figures { /* of the last collection, and sums; under the gc lock, read while the world is stopped or racily */
-    uint32_t count, forced;
+    uint32_t count, forced, minor;
     uint64_t pause_total, pause[256], pause_end[256];
     uint64_t processor_ns; /* markers and pauses */
     uint64_t last_wall_ns;
@@ -268,7 +269,7 @@ enum pass_kind {
     PASS_TELL,
     PASS_ALL, /* all pages, if the system cannot tell */
 };
-void beside_begin_pass(enum pass_kind kind);
+void beside_begin_pass(enum pass_kind kind, size_t most_pages); /* so many at a time are taken */
 struct piece { /* of the heap, as distances from its base: in static data, a root, addresses would keep objects alive */
     size_t lo, hi;
 };
@@ -276,7 +277,11 @@ bool beside_claim(struct piece *piece); /* a piece of the heap for the caller; f
 void beside_return(struct piece piece); /* what is left of it: somebody else's */
 /* Of the piece, the next pages that were written; it shrinks by what was looked at. How many parts, perhaps 0. */
 size_t beside_take(struct piece *piece, struct os_pages *parts, size_t room);
-/* Ends what beside_protect with that number began, unless it was called again; takes and gives back the gc lock. */
+/* Since a collection that marked all each write to what it left has been noted: a minor one may follow. Under the gc lock. */
+bool beside_keeps_marks(void);
+void beside_marked(bool minor, bool failed); /* a collection ends; the system could not tell what was written */
+uint32_t beside_go_on_watching(void);        /* instead of beside_protect: the new number */
+/* Ends what has that number, unless there is a later one; takes and gives back the gc lock. */
 void beside_end_watching(struct thread *self, uint32_t number);
 bool beside_all_claimed(void);
 bool beside_pass_failed(void);
@@ -328,12 +333,15 @@ struct pacer_cycle {
     size_t marked, roots;
     size_t handed, born;    /* handed out since the last one; of that, while it was marked beside the program */
     bool paced, beside;     /* it began because the goal was reached; it went on beside the program */
+    bool minor, watched;    /* it marked only what was new; a minor one may follow */
     int share;              /* beside: only one in so many of its markers could be at work */
     uint64_t marking;       /* not what was searched again */
+    uint64_t processor;     /* of all threads, the stops among it; a minor one's: and of the faults that it needed */
     uint64_t pause, lasted; /* so far */
 };
 void pacer_after_cycle(const struct pacer_cycle *cycle);
 bool pacer_beside_pays(void); /* it is better to mark beside the program next time, if that works */
+bool pacer_wants_minor(void); /* the next collection is to be a minor one, if it can; changes with a collection */
 void pacer_update(void);      /* a knob changed */
 size_t pacer_room(void); /* between the trigger and the goal: what is handed out while marking beside the program */
 size_t pacer_goal(void);
@@ -351,6 +359,7 @@ void verify_after_moving(uint64_t sum);
 
 /* --- knobs.c --- */
 enum mark_mode { MARK_STOP, MARK_WATCH, MARK_AUTO };
+enum minor_mode { MINOR_AUTO, MINOR_OFF, MINOR_ALWAYS };
 enum compact_mode { COMPACT_OFF, COMPACT_AUTO, COMPACT_ALWAYS, COMPACT_ALL };
 struct knobs {
     int64_t gc_percent; /* < 0: off */
@@ -363,6 +372,7 @@ struct knobs {
     _Atomic enum compact_mode compact;
     _Atomic int64_t compact_pause; /* nanoseconds, of one that a collection makes by itself; 0: no bound */
     enum mark_mode mark;
+    enum minor_mode minor;
     uint32_t sched_stress; /* one in so many steps of the scheduler takes long; 0: none */
 };
 extern struct knobs knobs;

@@ -48,9 +48,10 @@ static void complain(const char *variable, const char *text, size_t length, cons
     os_print(2, "burrow: %s: %.*s: %s; ignored\n", variable, (int)length, text, wanted);
 }
 
-enum knob_form { FLAG, COUNT, BYTES, COMPACT, MARK };
+enum knob_form { FLAG, COUNT, BYTES, COMPACT, MARK, MINOR };
 static bool compact_mode(const char *text, size_t length, int64_t *value);
 static bool mark_mode(const char *text, size_t length, int64_t *value);
+static bool minor_mode(const char *text, size_t length, int64_t *value);
 static const struct {
     const char *values, *wrong;
     bool (*read)(const char *text, size_t length, int64_t *value);
@@ -60,6 +61,7 @@ static const struct {
     [BYTES] = {"SIZE", "not a size such as 64MiB", size},
     [COMPACT] = {"off|auto|always|all", "not off, auto, always or all", compact_mode},
     [MARK] = {"stop|watch|auto", "not stop, watch or auto", mark_mode},
+    [MINOR] = {"auto|off|always", "not auto, off or always", minor_mode},
 };
 static const struct {
     const char *name;
@@ -83,6 +85,8 @@ static const struct {
     {"compact", COMPACT, "auto: collections compact when the heap is fragmented; always: each does; all: of any type"},
     {"mark", MARK, "stop: marking while the program is stopped; watch: beside it, on trial; auto: whichever is better"},
     {"compactpause", COUNT, "with compact=auto: for at most about N milliseconds at a time"},
+    {"minor", MINOR,
+     "collections that mark only what is new, where pages are watched: auto: where it pays; always: if it can be"},
 };
 
 /* One of the words, up to NULL. */
@@ -100,6 +104,11 @@ static bool compact_mode(const char *text, size_t length, int64_t *value) {
 
 static bool mark_mode(const char *text, size_t length, int64_t *value) {
     static const char *const words[] = {"stop", "watch", "auto", NULL};
+    return one_of(words, text, length, value);
+}
+
+static bool minor_mode(const char *text, size_t length, int64_t *value) {
+    static const char *const words[] = {"auto", "off", "always", NULL};
     return one_of(words, text, length, value);
 }
 
@@ -124,6 +133,7 @@ static void set_debug(int knob, int64_t value) {
     case 14: knobs.compact = (enum compact_mode)value; break;
     case 15: knobs.mark = (enum mark_mode)value; break;
     case 16: knobs.compact_pause = value * 1000000; break;
+    case 17: knobs.minor = (enum minor_mode)value; break;
     case 8:
         os_fail_all_after = true; /* fall through */
         __attribute__((fallthrough));

@@ -375,17 +375,6 @@ static void push_part(struct marker *marker, struct view view, const struct layo
     }
 }
 
-#define PARTS_AHEAD 8
-
-/* Asks for what push_written will read first. */
-static void expect_written(struct view view, uintptr_t page) {
-    __builtin_prefetch(&heap.page_span[(page - view.base) >> PAGE_SHIFT]);
-    for (size_t at = 0; at < PAGE_GRANULES / 2; at += 64)
-        __builtin_prefetch(&view.marks[((page - view.base) >> GRANULE_SHIFT) + at]);
-    for (size_t at = 0; at < PAGE_BYTES / 16; at += 64)
-        __builtin_prefetch((const char *)page + at);
-}
-
 /* What was written since it was searched, or may have been: of the objects there that have the live byte, all that they
  * refer to from there. Whoever is making a span of pages here writes to its objects only after this. */
 static void push_written(struct marker *marker, struct view view, uintptr_t lo, uintptr_t hi) {
@@ -417,18 +406,69 @@ static void push_written(struct marker *marker, struct view view, uintptr_t lo, 
     }
 }
 
+typedef uint8_t sixteen_bytes __attribute__((vector_size(16), aligned(1), may_alias));
+
+/* Is one of the bytes `live`? As many as there are in whole sixteens. */
+__attribute__((no_sanitize("thread"))) static bool has_live(const uint8_t *bytes, size_t count, uint8_t live) {
+    sixteen_bytes wanted = (sixteen_bytes){0} + live, found = {0};
+    for (size_t at = 0; at + 16 <= count; at += 16)
+        found |= (sixteen_bytes)(*(const sixteen_bytes *)(bytes + at) == wanted);
+    uint64_t halves[2];
+    memcpy(halves, &found, sizeof halves);
+    return (halves[0] | halves[1]) != 0;
+}
+
+/* Can there be an object that has the live byte? Of pages with new objects mostly not, and then only their mark bytes need
+ * be read. Of larger objects a page holds few, and not their first granule perhaps. */
+#define SMALL_OBJECT ((size_t)512)
+static bool may_be_live(struct view view, struct os_pages page) {
+    struct span *span = span_of_offset(page.lo - view.base);
+    if (span == NULL || atomic_load(&span->state) != SPAN_SMALL || span->object_bytes > SMALL_OBJECT)
+        return span != NULL;
+    uintptr_t from = page.lo - SMALL_OBJECT > span->base ? page.lo - SMALL_OBJECT : span->base;
+    return has_live(&view.marks[(from - view.base) >> GRANULE_SHIFT], (page.hi - from) >> GRANULE_SHIFT, view.live);
+}
+
+/* Several pages at a time, so that what is read of one arrives while the others are looked at: of all what tells of their
+ * objects, then the objects of those that have some. */
+#define PAGES_AHEAD 16
+static void push_pages(struct marker *marker, struct view view, const struct os_pages *pages, size_t count) {
+    struct os_pages searched[PAGES_AHEAD];
+    size_t kept = 0;
+    for (size_t i = 0; i < count; i++) {
+        __builtin_prefetch(&heap.page_span[(pages[i].lo - view.base) >> PAGE_SHIFT]);
+        for (size_t at = 0; at < PAGE_GRANULES; at += 64)
+            __builtin_prefetch(&view.marks[((pages[i].lo - view.base) >> GRANULE_SHIFT) + at]);
+    }
+    for (size_t i = 0; i < count; i++) {
+        if (!may_be_live(view, pages[i]))
+            continue;
+        searched[kept++] = pages[i];
+        for (size_t at = 0; at < PAGE_BYTES / 16; at += 64)
+            __builtin_prefetch((const char *)pages[i].lo + at);
+    }
+    for (size_t i = 0; i < kept; i++)
+        push_written(marker, view, searched[i].lo, searched[i].hi);
+}
+
 /* Of the pass over written pages, some; false: nothing of it is left for this marker. */
 static bool push_some_written(struct marker *marker, struct view view) {
-    struct os_pages parts[OS_WATCH_MOST];
+    struct os_pages parts[OS_WATCH_MOST], pages[PAGES_AHEAD];
     if (marker->piece.lo == marker->piece.hi && !beside_claim(&marker->piece))
         return false;
-    size_t count = beside_take(&marker->piece, parts, OS_WATCH_MOST);
-    for (size_t i = 0; i < count; i++) {
-        if (i % PARTS_AHEAD == 0)
-            for (size_t j = i; j < count && j < i + PARTS_AHEAD; j++)
-                expect_written(view, parts[j].lo);
-        push_written(marker, view, parts[i].lo, parts[i].hi);
-    }
+    size_t count = beside_take(&marker->piece, parts, OS_WATCH_MOST), ready = 0;
+    for (size_t i = 0; i < count; i++)
+        for (uintptr_t lo = parts[i].lo, next; lo < parts[i].hi; lo = next) {
+            next = (lo + PAGE_BYTES) & ~(uintptr_t)(PAGE_BYTES - 1);
+            if (next > parts[i].hi)
+                next = parts[i].hi;
+            pages[ready++] = (struct os_pages){lo, next};
+            if (ready == PAGES_AHEAD) {
+                push_pages(marker, view, pages, ready);
+                ready = 0;
+            }
+        }
+    push_pages(marker, view, pages, ready);
     return true;
 }
 

@@ -12,7 +12,7 @@ static void collect_if(struct thread *self, bool due) {
         cycle_run_paced(self);
     } else if (__builtin_expect(heap.stress != 0, 0) && ++self->cache->refills >= heap.stress) {
         self->cache->refills = 0;
-        cycle_run(self, CYCLE_FORCED);
+        cycle_run(self, knobs.minor == MINOR_ALWAYS ? CYCLE_PACED : CYCLE_FORCED);
     }
 }
 

@@ -10,8 +10,9 @@
 #define LEAST_GOAL ((size_t)4 << 20)
 #define MOST_LEAST_GOAL ((size_t)32 << 20)
 
-static size_t last_marked, last_roots;
+static size_t last_marked;
 static double last_born;      /* bytes handed out while it was marked beside the program, for each that was marked */
+static size_t minor_born;     /* bytes, during the last minor collection; 0: there was none */
 static double last_rate;      /* bytes handed out in a nanosecond between the last two collections */
 static uint64_t last_marking; /* nanoseconds, wherever it was done */
 static _Atomic size_t runway_now;
@@ -43,6 +44,12 @@ static size_t overhead(void) {
     return atomic_load(&heap.span_records) + mark_memory();
 }
 
+/* The last full collection: what it found, which is what the goal depends on; and what the threads did for it. */
+static struct {
+    size_t marked, roots;
+    uint64_t processor;
+} full;
+
 /* The memory limit is what holds the goal down: what is handed out while it is marked beside the program would exceed it. */
 static _Atomic bool at_limit;
 
@@ -51,7 +58,7 @@ void pacer_update(void) {
     bool limited = false;
     if (knobs.gc_percent >= 0) {
         double percent = (double)knobs.gc_percent / 100;
-        double grown = (double)last_marked + (double)(last_marked + last_roots) * percent;
+        double grown = (double)full.marked + (double)(full.marked + full.roots) * percent;
         wanted = grown < (double)(SIZE_MAX / 4) ? (size_t)grown : SIZE_MAX / 4;
         if (wanted < (size_t)((double)least_goal * percent))
             wanted = (size_t)((double)least_goal * percent);
@@ -75,6 +82,8 @@ void pacer_update(void) {
     if (cycle_prefers_beside()) {
         /* As much as during the last marking; before there was one beside the program, what would have been. */
         double born = last_born > 0 ? last_born * (double)last_marked * 1.25 : last_rate * (double)last_marking * 4;
+        if (pacer_wants_minor() && minor_born)
+            born = (double)minor_born * 1.25;
         runway = born < (double)until ? (size_t)born : until;
         if (runway > until / 2)
             runway = until / 2;
@@ -111,19 +120,70 @@ bool pacer_beside_pays(void) {
            !atomic_load_explicit(&at_limit, memory_order_relaxed);
 }
 
+/* Whether the next collection is to be a minor one: it keeps the marks, and marks only what is new, and what the pages that
+ * were written refer to (sticky marks: Demers and others, "Combining generational and conservative garbage collection",
+ * 1990). The goal stays that of the last full one, so that old garbage takes room from new objects: what a minor collection
+ * is worth is the share of that room that it leaves, and what it costs is its share of a full one's work, with the first
+ * writes to pages that are noted between collections. When it costs more than it is worth, twice as many full ones pass as the
+ * last time before it is tried again. */
+#define MOST_SKIPPED 64
+
+static _Atomic bool wants_minor;
+static uint32_t skip, skipped;
+
+static bool is_worth_it(const struct pacer_cycle *cycle, double room) {
+    return (double)cycle->processor < room * (double)full.processor;
+}
+
+static bool choose_minor(const struct pacer_cycle *cycle, size_t before) {
+    size_t now = pacer_goal(), room = now > cycle->marked ? now - cycle->marked : 0,
+           whole = now > full.marked ? now - full.marked : 1;
+    double share = (double)room / (double)whole;
+    if (knobs.minor == MINOR_OFF || !cycle->watched || share < 1.0 / 3)
+        return false;
+    if (knobs.minor == MINOR_ALWAYS)
+        return true;
+    if (!pacer_beside_pays() && knobs.mark != MARK_WATCH)
+        return false;
+    if (!cycle->minor)
+        return cycle->marked - cycle->marked / 4 < before && skipped++ >= skip; /* one that grows is marked in vain */
+    if (is_worth_it(cycle, share)) {
+        skip = 0;
+        return true;
+    }
+    skip = skip ? skip * 2 : 1;
+    if (skip > MOST_SKIPPED)
+        skip = MOST_SKIPPED;
+    skipped = 0;
+    return false;
+}
+
+bool pacer_wants_minor(void) {
+    return atomic_load_explicit(&wants_minor, memory_order_relaxed);
+}
+
 void pacer_after_cycle(const struct pacer_cycle *cycle) {
     uint64_t now = os_now_ns(), ran = now - cycle->pause > last_end ? now - cycle->pause - last_end : 0;
     last_rate = last_end && ran ? (double)cycle->handed / (double)ran : 0;
-    last_marking = cycle->marking;
-    choose(cycle, now);
+    size_t before = full.marked;
+    if (cycle->minor) {
+        minor_born = cycle->born;
+    } else {
+        last_marking = cycle->marking;
+        choose(cycle, now);
+        full.marked = cycle->marked;
+        full.roots = cycle->roots;
+        full.processor = cycle->processor;
+    }
     if (cycle->paced)
         adapt_least_goal(cycle->pause, now);
     last_end = now;
     last_marked = cycle->marked;
-    last_roots = cycle->roots;
-    if (cycle->born > 0 && cycle->paced && cycle->marked > 0) {
+    if (cycle->born > 0 && cycle->paced && !cycle->minor && cycle->marked > 0) {
         double now_born = (double)cycle->born / (double)cycle->marked;
         last_born = now_born > last_born ? now_born : last_born - (last_born - now_born) / 4;
     }
+    pacer_update();
+    atomic_store(&wants_minor, choose_minor(cycle, before));
     pacer_update();
 }

@@ -135,12 +135,38 @@ static struct span *span_new(struct layout *layout, uint16_t home) {
     return span;
 }
 
+/* A part of what the layout has, so that its spans lie together: what is done to pages of one kind then costs a few calls of
+ * the system, and a huge page is all of one kind. */
+#define NEW_SHARE 32
+#define NEW_MOST ((size_t)2 << 20)
+static struct span *spans_new(struct layout *layout, uint16_t home) {
+    struct span *first = span_new(layout, home), **link;
+    if (first == NULL)
+        return NULL;
+    size_t span_bytes = (size_t)layout->span_pages << PAGE_SHIFT,
+           share = __atomic_load_n(&layout->span_count, __ATOMIC_RELAXED) / NEW_SHARE * span_bytes;
+    if (share > NEW_MOST)
+        share = NEW_MOST;
+    link = &first->next;
+    for (size_t bytes = span_bytes; bytes < share; bytes += span_bytes) {
+        struct span *span = span_new(layout, home);
+        if (span == NULL)
+            break;
+        *link = span;
+        link = &span->next;
+    }
+    *link = NULL;
+    return first;
+}
+
 static struct span *acquire_span(struct cache *cache, struct layout *layout, struct run_private *private_part) {
     struct span *span = private_part->spare;
     if (span == NULL)
         span = layout_take_several(layout, cache->home, &private_part->search);
     if (span == NULL)
-        return span_new(layout, cache->home);
+        span = spans_new(layout, cache->home);
+    if (span == NULL)
+        return NULL;
     private_part->spare = span->next;
     span->next = NULL;
     return span;

@@ -63,6 +63,17 @@ static bool reserve(size_t bytes, size_t tables_for) {
     return true;
 }
 
+size_t heap_live_bytes(void) {
+    size_t sum = 0;
+    for (uint32_t i = 0, count = atomic_load(&heap.layout_count); i < count; i++) {
+        const struct layout *layout = heap.layouts[i];
+        sum += atomic_load(&layout->live.bytes);
+        for (size_t j = 0; layout->counts_inside && j < layout->span_count; j++)
+            sum += layout->spans[j] ? layout->spans[j]->pages << PAGE_SHIFT : 0;
+    }
+    return sum;
+}
+
 void heap_make(void) {
     /* Sixteen times what the machine has: address space costs nothing, and fragmentation then never ends a program that
      * memory would not. Where address space is limited, a quarter of it, extended as long as the range after it is

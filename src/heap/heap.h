@@ -238,6 +238,7 @@ static inline bool heap_is_marking(void) {
 
 /* --- heap.c: making the heap, growing it --- */
 void heap_make(void);
+size_t heap_live_bytes(void); /* of all objects, as the ledger has them, and of arenas; the world is stopped */
 /* Commits what lies beyond heap.used, at least `bytes`; under the pages lock. False: out of memory. */
 bool heap_grow(size_t bytes, uintptr_t *from, size_t *got);
 /* Puts them into the order of their keys. It allocates nothing. */

@@ -298,16 +298,23 @@ static void append(struct span_list *list, struct span *span) {
     list->bytes += span->pages << PAGE_SHIFT;
 }
 
-/* Spans that are about to be written all over: at once they cost as much as the first write to one of their pages would,
+static bool is_sparse(const struct span *span) {
+    return atomic_load(&span->allocated) < span->slots - span->slots / 4;
+}
+
+/* Spans that are about to be written, most of their pages: at once they cost as much as the first write to one of their pages would,
  * which would be noted. */
 static void end_watching(const struct layout *layout, const struct span *span) {
     if (layout->scan == SCAN_NONE || !__atomic_load_n(&heap.watched, __ATOMIC_RELAXED))
         return;
     while (span) {
         uintptr_t lo = span->base, hi = lo;
-        for (; span && span->base == hi; span = span->next)
+        for (; span && span->base == hi && is_sparse(span); span = span->next)
             hi += span->pages << PAGE_SHIFT;
-        os_watch_protect(lo, hi, false);
+        if (hi > lo)
+            os_watch_protect(lo, hi, false);
+        else
+            span = span->next;
     }
 }
 

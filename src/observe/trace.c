@@ -11,7 +11,7 @@
  * follows with how often written pages were searched, in rounds, how many pages that was, in how many slices the world
  * was stopped for it, and the two stops at the beginning and the end:
  *
- * beside #: # rounds, # pages searched again, # slices # ms, longest # ms; stops #+# ms
+ * beside # (minor): # rounds, #+# pages searched again, # slices # ms, longest # ms; stops #+# ms
  *
  * Go does not compact; so the last line is in that one's style, with words for what Go has no place for:
  *
@@ -49,11 +49,12 @@ void trace_cycle(const char *reason) {
              figures.marked_bytes >> 20, p->goal_before >> 20, p->stack_bytes >> 20, p->data_bytes >> 20,
              knobs_processors(), reason);
     if (p->rounds)
-        os_print(2,
-                 "beside %u: %u rounds, %zu pages searched again, %u slices %.3f ms, longest %.3f ms; stops %.3f+%.3f "
-                 "ms\n",
-                 figures.count, p->rounds, p->pages, p->slices, ms(p->slices_ns), ms(p->longest_slice_ns),
-                 ms(p->stop - p->slices_ns), ms(p->finish));
+        os_print(
+            2,
+            "beside %u%s: %u rounds, %zu+%zu pages searched again, %u slices %.3f ms, longest %.3f ms; stops %.3f+%.3f "
+            "ms\n",
+            figures.count, p->minor ? " (minor)" : "", p->rounds, p->pages, p->last_pages, p->slices, ms(p->slices_ns),
+            ms(p->longest_slice_ns), ms(p->stop - p->slices_ns), ms(p->finish));
     tell_mode(p->rounds > 0);
 }
 

@@ -108,14 +108,15 @@ bool os_watch_add(uintptr_t lo,
                   size_t bytes); /* private memory without a file, of whole pages; false: the system cannot */
 bool os_watch_protect(uintptr_t lo, uintptr_t hi, bool protect); /* from here on writes are noted; or not any more */
 /* Puts into `found` those of the pages between *lo and `hi`, of the first of them at most `room` ranges, that were written
- * since they were protected, or never were; *lo becomes the place behind what was looked at. `protect`: each is protected
- * again at the moment it is told of. How many ranges; -1: the system cannot tell. */
+ * since they were protected, or never were; *lo becomes the place behind what was looked at. At most `pages` of them, and
+ * few more than that are looked at with the lock of a page table held. `protect`: each is protected again at the moment it
+ * is told of, which interrupts all processors that the program runs on, once a call. How many ranges; -1: the system cannot
+ * tell. */
 struct os_pages {
     uintptr_t lo, hi;
 };
-#define OS_WATCH_MOST 64  /* ranges in one call, */
-#define OS_WATCH_PAGES 64 /* and pages */
-long os_watch_written(uintptr_t *lo, uintptr_t hi, bool protect, struct os_pages *found, size_t room);
+#define OS_WATCH_MOST 64 /* ranges in one call */
+long os_watch_written(uintptr_t *lo, uintptr_t hi, bool protect, struct os_pages *found, size_t room, size_t pages);
 bool os_readable(uintptr_t at); /* can this address be read? */
 
 /* --- failing on purpose (os_memory.c) --- */

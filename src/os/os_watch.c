@@ -86,7 +86,7 @@ bool os_watch_protect(uintptr_t lo, uintptr_t hi, bool protect) {
     return true;
 }
 
-long os_watch_written(uintptr_t *lo, uintptr_t hi, bool protect, struct os_pages *found, size_t room) {
+long os_watch_written(uintptr_t *lo, uintptr_t hi, bool protect, struct os_pages *found, size_t room, size_t pages) {
     struct scan_region regions[OS_WATCH_MOST];
     for (;;) {
         struct scan_argument scan = {.size = sizeof scan,
@@ -95,7 +95,7 @@ long os_watch_written(uintptr_t *lo, uintptr_t hi, bool protect, struct os_pages
                                      .end = hi,
                                      .regions = (uintptr_t)regions,
                                      .region_count = room < OS_WATCH_MOST ? room : OS_WATCH_MOST,
-                                     .most_pages = OS_WATCH_PAGES,
+                                     .most_pages = pages,
                                      .mask = PAGE_WRITTEN,
                                      .returned = PAGE_WRITTEN};
         long count = os_fail_now() ? -1 : ioctl(map_fd, SCAN, &scan);
@@ -115,7 +115,7 @@ long os_watch_written(uintptr_t *lo, uintptr_t hi, bool protect, struct os_pages
 static bool count_written(uintptr_t lo, uintptr_t hi, bool protect, size_t *bytes) {
     for (*bytes = 0; lo < hi;) {
         struct os_pages found[2];
-        long count = os_watch_written(&lo, hi, protect, found, 2);
+        long count = os_watch_written(&lo, hi, protect, found, 2, 2);
         if (count < 0)
             return false;
         while (count-- > 0)

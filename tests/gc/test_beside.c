@@ -5,8 +5,9 @@
 // into another, so that in between it is in a register alone. A token that was collected too early is not what it was:
 // freed memory is filled or handed out again, and verify=1 finds it at once.
 //
-// modes: mark=watch,poison=1 mark=watch,verify=1 mark=watch,poison=1,gcstress=100 mark=stop,poison=1
+// modes: mark=watch,poison=1 mark=watch,verify=1 mark=watch,poison=1,gcstress=100 mark=stop,poison=1 mark=watch,minor=always,verify=1 mark=watch,minor=always,poison=1
 // timeout: 120
+#include "gc/gc.h"
 #include "support.h"
 
 #include <stdatomic.h>
@@ -190,8 +191,15 @@ static void *mutate_in_thread(void *mutator) {
 static atomic_bool over;
 static void *collect_all_the_time(void *unused) {
     (void)unused;
-    while (!atomic_load(&over))
-        bw_gc();
+    for (int i = 0; !atomic_load(&over); i++) {
+        if (i % 8 == 0) {
+            bw_gc();
+        } else { // as if it were due: it may be a minor one
+            struct thread *self = thread_enter();
+            cycle_run(self, CYCLE_PACED);
+            thread_leave(self);
+        }
+    }
     return NULL;
 }
 
@@ -232,6 +240,10 @@ static void test_moves(void **state) {
     atomic_store(&over, true);
     CHECK(pthread_join(collector, NULL) == 0);
     assert_int_equal(count_tree(tree), ((size_t)2 << depth) - 1);
+    if (knobs.minor == MINOR_ALWAYS && beside_works())
+        assert_true(figures.minor > 0 && figures.minor < figures.count);
+    else
+        assert_int_equal(figures.minor, 0);
 }
 
 int main(int argc, char **argv) {
