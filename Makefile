@@ -20,7 +20,7 @@ help:
 	@echo 'make check        every check that CI makes; the last line is "N passed, N failed"'
 	@echo 'make asan | tsan | clang   one phase of it: address+undefined sanitizers, thread sanitizer, clang'
 	@echo '                  (the phases: scripts/check.sh --list; several at once: scripts/check.sh gcc asan)'
-	@echo 'make bench        measure beside the peers, write bench/RESULTS.md'
+	@echo 'make bench        measure beside the peers, write bench/RESULTS.md and bench/plots'
 	@echo 'make install      PREFIX=$(PREFIX) DESTDIR=$(DESTDIR)'
 	@echo 'make format       rewrite every C file with clang-format'
 	@echo 'make tidy         clang-tidy over the tree'

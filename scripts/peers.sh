@@ -2,13 +2,14 @@
 # Installs what `make bench` compares this library with. Run it again at any time: what is there already is left alone.
 #
 #   scripts/peers.sh            every peer
-#   scripts/peers.sh go         only those named: boehm mimalloc jemalloc glib redis go
+#   scripts/peers.sh go         only those named: boehm mimalloc jemalloc glib redis go plots
 #   scripts/peers.sh --check    says which are there; installs nothing
 #
-# Boehm's collector, mimalloc, jemalloc, GLib and redis-server are this Debian's own packages. Go 1.27 is newer than this Debian, so it
-# comes from the unstable suite of the archive this machine already uses: apt is given a source list, state and cache of
-# its own in a temporary directory, the packages are downloaded and unpacked into .peers/go (untracked), and neither the
-# system's package lists nor any installed package changes.
+# Boehm's collector, mimalloc, jemalloc, GLib and redis-server are this Debian's own packages, and so is matplotlib
+# (plots), which is no peer: `make bench` draws with it what it measured. Go 1.27 is newer than this Debian, so it comes
+# from the unstable suite of the archive this machine already uses: apt is given a source list, state and cache of its own
+# in a temporary directory, the packages are downloaded and unpacked into .peers/go (untracked), and neither the system's
+# package lists nor any installed package changes.
 #
 # Exit status: 0 when every peer asked for is there, 1 when one could not be had (the others are installed all the
 # same), 2 for a wrong argument.
@@ -190,15 +191,15 @@ for argument in "$@"; do
         sed -n '2,/^set /{/^set /d;s/^# \{0,1\}//;p;}' "$0"
         exit 0
         ;;
-    boehm | mimalloc | jemalloc | glib | redis | go) wanted="$wanted $argument" ;;
+    boehm | mimalloc | jemalloc | glib | redis | go | plots) wanted="$wanted $argument" ;;
     *)
-        printf 'peers: unknown argument %s (boehm, mimalloc, jemalloc, glib, redis, go, --check)\n' "$argument" >&2
+        printf 'peers: unknown argument %s (boehm, mimalloc, jemalloc, glib, redis, go, plots, --check)\n' "$argument" >&2
         exit 2
         ;;
     esac
 done
 
-for peer in ${wanted:-boehm mimalloc jemalloc glib redis go}; do
+for peer in ${wanted:-boehm mimalloc jemalloc glib redis go plots}; do
     case $peer in
     boehm) debian_package boehm libgc-dev ;;
     mimalloc) debian_package mimalloc libmimalloc-dev ;;
@@ -206,6 +207,7 @@ for peer in ${wanted:-boehm mimalloc jemalloc glib redis go}; do
     glib) debian_package glib libglib2.0-dev ;;
     redis) debian_package redis redis-server ;;
     go) install_go ;;
+    plots) debian_package plots python3-matplotlib ;;
     esac
 done
 

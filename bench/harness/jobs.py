@@ -1,95 +1,10 @@
-"""What is measured. A job is one program run by each of its peers; it yields the figures of one or more workloads.
-
-A job also says what must be equal in the output of all peers (`check`): a peer that did other work than the rest has no
-place in the table.
-"""
+"""What is measured: the jobs, but those of latency.py."""
 
 import re
-from dataclasses import dataclass, field
 
+from .job import ALL, COLLECTORS, HEAP_SIZES, MIB, BadOutput, Job, Workload, check_lines, find, number
+from .latency import latency_jobs
 from .peers import BUILD
-
-MIB = 1 << 20
-
-C_PEERS = ["burrow", "mimalloc", "boehm", "jemalloc", "glibc"]
-# Which peers go first when --quick may not have time for all.
-ALL = ["burrow", "go", "mimalloc", "boehm", "jemalloc", "glibc"]
-COLLECTORS = ["burrow", "go", "boehm"]
-
-LOWER, HIGHER = "lower", "higher"
-# metric: unit, which direction is better
-METRICS = {
-    "wall": ("s", LOWER),
-    "cpu": ("s", LOWER),
-    "peak_rss": ("MiB", LOWER),
-    "time": ("ns/op", LOWER),
-    "size": ("B", LOWER),
-    "longest": ("us", LOWER),
-    "p99.99": ("us", LOWER),
-    "create": ("ns", LOWER),
-    "duration": ("ms", LOWER),
-    "collection": ("ms", LOWER),
-    "release": ("ms", LOWER),
-    "moved": ("MiB/s", HIGHER),
-    "wake": ("ns", LOWER),
-    "rate": ("Mop/s", HIGHER),
-    "requests": ("1/s", HIGHER),
-    "p99": ("ms", LOWER),
-    "objects": ("Mobj/s", HIGHER),
-    "bytes": ("MiB/s", HIGHER),
-    "pause_total": ("ms", LOWER),
-    "pause_max": ("ms", LOWER),
-    "resident/live": ("x", LOWER),
-    "released/live": ("x", LOWER),
-    "peak/live": ("x", LOWER),
-    "start+exit": ("ms", LOWER),
-}
-
-
-class BadOutput(Exception):
-    """A program ended well but printed something else than expected."""
-
-
-@dataclass
-class Workload:
-    name: str
-    group: str
-    description: str
-
-
-@dataclass
-class Job:
-    """`arguments(peer, procs, repetitions)` is the command line after the program's name; `figures(text, usage)` gives
-    {workload: {metric: value}} from what a peer printed and used; `check(text)` gives {aspect: text}, compared between
-    the peers that have the aspect."""
-
-    name: str
-    program: str
-    workloads: list
-    arguments: object
-    figures: object
-    check: object
-    peers: list = field(default_factory=lambda: ALL)
-    rounds: int = 5
-    repetitions: int = 1  # inside the program
-    quick_repetitions: int = 1
-    spawns: int = 1  # times the stopwatch starts the program
-    quick_spawns: int = 1
-    memory: int = 0  # bytes that must be available
-    environment: dict = field(default_factory=dict)
-    procs: int = 0  # processors; 0: as many as --procs says
-    rows: str = ""  # how its rows are to be read, where their names tell them apart; otherwise each is described
-
-
-def find(pattern, text):
-    match = re.search(pattern, text, re.MULTILINE)
-    if match is None:
-        raise BadOutput(f"no line like '{pattern}' in its output")
-    return match
-
-
-def number(pattern, text):
-    return float(find(pattern, text).group(1))
 
 
 def process_figures(text, usage):
@@ -102,10 +17,6 @@ def process_figures(text, usage):
     if longest:
         values["pause_max"] = float(longest.group(1))
     return values
-
-
-def check_lines(text):
-    return {"check": "\n".join(re.findall(r"^CHECK .*$", text, re.MULTILINE))}
 
 
 # ---- binary trees, GCBench -------------------------------------------------------------------------------------------
@@ -227,7 +138,6 @@ SHAPES = {
     "ptrs1k": "1 KiB objects with two random pointers",
     "noscan": "1 KiB objects without pointers",
 }
-MARK_SIZES = {256: "256M", 1024: "1G", 4096: "4G"}
 
 
 def mark_objects(shape, megabytes):
@@ -243,7 +153,7 @@ def mark_objects(shape, megabytes):
 
 
 def mark(shape, megabytes):
-    name = f"mark-{shape}-{MARK_SIZES[megabytes]}"
+    name = f"mark-{shape}-{HEAP_SIZES[megabytes]}"
     built = mark_objects(shape, megabytes)
 
     def figures(text, usage):
@@ -266,7 +176,7 @@ def mark(shape, megabytes):
     return Job(
         name=name,
         program="mark",
-        workloads=[Workload(name, "mark", f"a forced collection of {MARK_SIZES[megabytes]}iB: {SHAPES[shape]}")],
+        workloads=[Workload(name, "mark", f"a forced collection of {HEAP_SIZES[megabytes]}iB: {SHAPES[shape]}")],
         arguments=arguments,
         figures=figures,
         check=check,
@@ -277,64 +187,6 @@ def mark(shape, megabytes):
         memory=megabytes * MIB * 7 // 4,
         # The heap is built without collections, as the C programs do.
         environment={"go": {"GOGC": "off"}},
-    )
-
-
-# ---- latency beside the collector ------------------------------------------------------------------------------------
-
-
-def latency_figures(name, text, usage):
-    return {
-        name: {
-            "longest": number(r" max_us=([\d.]+)", text),
-            "p99.99": number(r" p99\.99_us=([\d.]+)", text),
-            "cpu": usage["cpu"],
-            "peak_rss": usage["peak_rss"] / MIB,
-        }
-    }
-
-
-def graph(megabytes, seconds):
-    name = f"graph-{MARK_SIZES[megabytes]}"
-
-    def figures(text, usage):
-        values = latency_figures(name, text, usage)
-        values[name]["rate"] = number(r" ops/s=([\d.]+)", text) / 1e6
-        return values
-
-    def arguments(peer, procs, repetitions):
-        return ["-mb", str(megabytes), "-s", str(seconds)] if peer == "go" else [str(megabytes), str(seconds)]
-
-    return Job(
-        name=name,
-        program="graph",
-        workloads=[
-            Workload(name, "latency", f"random nodes of {MARK_SIZES[megabytes]}iB replaced one after another, {seconds} s")
-        ],
-        arguments=arguments,
-        figures=figures,
-        check=lambda text: {"rows": " ".join(re.findall(r"^R (graph_\d+MB_m1)", text, re.MULTILINE))},
-        peers=COLLECTORS,
-        rounds=3,
-        memory=megabytes * MIB * 4,
-    )
-
-
-def pusher():
-    def figures(text, usage):
-        values = latency_figures("pusher", text, usage)
-        values["pusher"]["wall"] = number(r" wall_ms=([\d.]+)", text) / 1e3
-        return values
-
-    return Job(
-        name="pusher",
-        program="pusher",
-        workloads=[Workload("pusher", "latency", "a million messages of 1 KiB, the last 200,000 kept in a map")],
-        arguments=lambda peer, procs, repetitions: [],
-        figures=figures,
-        check=lambda text: {"rows": " ".join(re.findall(r"^R (pusher_\d+B)", text, re.MULTILINE))},
-        peers=["burrow", "go"],
-        rounds=5,
     )
 
 
@@ -802,8 +654,8 @@ def all_jobs(procs):
     jobs = [binary_trees(depth, parallel) for parallel in (False, True) for depth in (16, 18, 21)]
     jobs.append(gcbench())
     jobs += [allocation(procs, False), allocation(procs, True)]
-    jobs += [mark(shape, megabytes) for megabytes in MARK_SIZES for shape in SHAPES]
-    jobs += [graph(256, 8), graph(1024, 20), pusher()]
+    jobs += [mark(shape, megabytes) for megabytes in HEAP_SIZES for shape in SHAPES]
+    jobs += latency_jobs()
     jobs.append(larson())
     jobs += [fragmentation(percent) for percent in (50, 90, 99)]
     jobs += [compaction(percent) for percent in (50, 90, 99)]

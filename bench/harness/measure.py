@@ -9,7 +9,7 @@ import subprocess
 import time
 from dataclasses import dataclass, field
 
-from .jobs import BadOutput
+from .job import BadOutput
 from .peers import PEERS, BuildError, Unavailable, stopwatch
 
 QUICK_SECONDS = 54  # for one job, of the minute that is promised
@@ -36,6 +36,9 @@ class Outcome:
     disturbance: float = 0.0  # share of the processors that others used just before
     problems: list = field(default_factory=list)
     left_out: dict = field(default_factory=dict)  # peer: why
+    # Of the round whose longest operation is the median:
+    distributions: dict = field(default_factory=dict)  # peer: [(share of the operations, us)]
+    resident: dict = field(default_factory=dict)  # peer: [(ms, KiB)]
 
 
 def available_memory():
@@ -61,19 +64,27 @@ def processors_busy(seconds=0.25):
     return 1 - (idle_after - idle) / passed if passed > 0 else 0.0
 
 
-def run_once(job, peer, procs, repetitions, spawns, limit, warm):
+def environment_of(job, peer, procs, knobs):
+    """`knobs`: for BURROWDEBUG, besides the job's own."""
+    environment = {**PEERS[peer].environment(procs), **job.environment.get(peer, {})}
+    if knobs and peer.startswith("burrow"):
+        environment["BURROWDEBUG"] = ",".join(filter(None, [environment.get("BURROWDEBUG"), knobs]))
+    return environment
+
+
+def run_once(job, peer, procs, repetitions, spawns, limit, warm, knobs):
     """Runs the job's program once, after so many bytes were touched; what it printed and what it used."""
     command = [str(PEERS[peer].program(job.program)), *job.arguments(peer, procs, repetitions)]
-    environment = {**PEERS[peer].environment(procs), **job.environment.get(peer, {})}
     readable, writable = os.pipe()
     try:
-        watch = [str(stopwatch()), str(writable), str(procs), str(spawns), str(max(1, int(limit))), str(warm >> 20)]
+        numbers = [writable, procs, spawns, max(1, int(limit)), warm >> 20, job.sample]
+        watch = [str(stopwatch()), *map(str, numbers)]
         child = subprocess.run(
             [*watch, *command],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
-            env=environment,
+            env=environment_of(job, peer, procs, knobs),
             pass_fds=[writable],
         )
         os.close(writable)
@@ -96,7 +107,7 @@ def run_once(job, peer, procs, repetitions, spawns, limit, warm):
     if usage["signal"] or usage["exit"]:
         how = f"was killed by {signal.Signals(usage['signal']).name}" if usage["signal"] else f"exited {usage['exit']}"
         raise Failed(f"'{what}' {how}; its standard error:\n{tail(errors)}")
-    return text, usage
+    return text, {**usage, "errors": errors}
 
 
 def tail(text, limit=4000):
@@ -148,7 +159,16 @@ def difference(text, right):
     return f"  it printed {len(text.splitlines())} lines, the others {len(right.splitlines())}"
 
 
-def measure(job, procs, quick=False, rounds=None, started=None, progress=lambda words: None):
+def keep_for_plots(outcome, runs):
+    """`runs`: {peer: [(distribution, resident)]}, one for each round."""
+    for peer, rounds in runs.items():
+        rounds.sort(key=lambda run: run[0][-1][1])
+        outcome.distributions[peer], resident = rounds[(len(rounds) - 1) // 2]
+        if resident:
+            outcome.resident[peer] = resident
+
+
+def measure(job, procs, quick=False, rounds=None, started=None, knobs="", progress=lambda words: None):
     """Runs `job` on `procs` processors. `started` is when the minute of --quick began."""
     outcome = Outcome()
     started = started or time.monotonic()
@@ -156,6 +176,7 @@ def measure(job, procs, quick=False, rounds=None, started=None, progress=lambda 
     peers = find_peers(job, outcome)
     outcome.disturbance = processors_busy()
     samples = {}  # workload: metric: peer: [value of each round]
+    plotted = {}
     wanted = rounds or (QUICK_ROUNDS if quick else job.rounds)
     repetitions = job.quick_repetitions if quick else job.repetitions
     spawns = job.quick_spawns if quick else job.spawns
@@ -170,16 +191,18 @@ def measure(job, procs, quick=False, rounds=None, started=None, progress=lambda 
                 break
         # In the first round of --quick the order is the one in which peers matter, should the time not do for all.
         order = peers if quick and round_number == 0 else random.sample(peers, len(peers))
-        checks, figures = {}, {}
+        checks, figures, drawn = {}, {}, {}
         for peer in order:
             progress(f"{job.name}: round {round_number + 1} of {wanted}: {peer}")
             limit = deadline - time.monotonic() if quick else FULL_LIMIT
             try:
                 if limit < 1:
                     raise TimedOut()
-                text, usage = run_once(job, peer, procs, repetitions, spawns, limit, warm)
+                text, usage = run_once(job, peer, procs, repetitions, spawns, limit, warm, knobs)
                 warm = min(max(warm, usage["peak_rss"]), available_memory() // 2)
                 figures[peer] = job.figures(text, usage)
+                if job.distribution:
+                    drawn[peer] = (job.distribution(text), usage.get("resident"))
                 checks[peer] = job.check(text)
             except TimedOut:
                 if round_number == 0:
@@ -191,11 +214,14 @@ def measure(job, procs, quick=False, rounds=None, started=None, progress=lambda 
         agree(job, checks, outcome)
         peers = [peer for peer in peers if peer in checks]
         for peer in checks:
+            if peer in drawn:
+                plotted.setdefault(peer, []).append(drawn[peer])
             for workload, metrics in figures[peer].items():
                 for metric, value in metrics.items():
                     samples.setdefault(workload, {}).setdefault(metric, {}).setdefault(peer, []).append(value)
         outcome.rounds = round_number + 1
 
+    keep_for_plots(outcome, plotted)
     outcome.values = {
         workload: {
             metric: {peer: statistics.median(by_peer[peer]) for peer in job.peers if peer in by_peer}

@@ -8,7 +8,8 @@ import shutil
 import time
 from pathlib import Path
 
-from .jobs import MARK_SIZES, METRICS, SHAPES, alloc_name, on, plural
+from .job import HEAP_SIZES, METRICS
+from .jobs import SHAPES, alloc_name, on, plural
 from .peers import CC, PEERS, run_quietly
 
 GROUPS = {
@@ -18,6 +19,8 @@ GROUPS = {
     "alloc-ballast": "Allocation by size, beside 64 MiB of ballast",
     "mark": "Mark rate",
     "latency": "Latency while the collector is at work",
+    "server": "A server's steady load",
+    "limit": "Under a memory limit",
     "larson": "Cross-thread",
     "frag": "Fragmentation",
     "compact": "Fragmentation, of types that can move",
@@ -171,7 +174,7 @@ def amount(workload, metric):
 
     def measure(results):
         mine = value_of(results, workload, metric, "burrow")
-        return (mine, "") if mine else None
+        return (mine, "") if mine is not None else None
 
     return measure
 
@@ -189,7 +192,7 @@ def small_allocations(threads):
 
 
 def mark_rates(shape):
-    return worst([(text, ratio(f"mark-{shape}-{text}", "objects", "go")) for text in MARK_SIZES.values()], min)
+    return worst([(text, ratio(f"mark-{shape}-{text}", "objects", "go")) for text in HEAP_SIZES.values()], min)
 
 
 TARGETS = [
@@ -233,12 +236,33 @@ TARGETS = [
     ),
     *(
         Target(f"{name}: {words}, as a ratio to Go's", limit, ratio(name, metric, "go"), at_least=at_least)
-        for name in ("graph-256M", "graph-1G", "pusher")
+        for name in ("graph-256M", "graph-1G", "graph-4G", "pusher")
         for words, metric, limit, at_least in (
             ("the longest operation", "longest", 0.5, False),
             ("of ten thousand operations the longest", "p99.99", 1, False),
             ("time", "wall", 1, False) if name == "pusher" else ("operations a second", "rate", 1, True),
+            ("the collector's processor time", "gc_cpu", 0.7, False),
         )
+    ),
+    *(
+        Target(f"{name}: {words}", limit, amount(name, metric), unit=" ms")
+        for name, last in (("graph-256M", 1), ("graph-1G", 1), ("graph-4G", 3))
+        for words, metric, limit in (
+            ("the longest stop that ends a collection", "stop", last),
+            ("the longest of the other stops", "other_stop", 0.3),
+        )
+    ),
+    Target("server-1G: the collector's processor time, as a ratio to Go's", 0.2, ratio("server-1G", "gc_cpu", "go")),
+    Target(
+        "under a memory limit: peak resident memory, as a multiple of the limit",
+        1.03,
+        worst([(name, amount(name, "peak/limit")) for name in ("graph-limit", "graph-limit-off")], max),
+    ),
+    Target(
+        "under a memory limit: operations a second, as a ratio to Go's",
+        1,
+        worst([(name, ratio(name, "rate", "go")) for name in ("graph-limit", "graph-limit-off")], min),
+        at_least=True,
     ),
     *on_each("ping-pong", 0.5, ["chan-ping-pong"]),
     *on_each("buffered channels", 0.5, [f"chan-buffer-{room}" for room in (1, 10, 128, 1024)]),
@@ -324,8 +348,9 @@ def markdown_table(header, rows, right_from=2):
     return "\n".join(lines)
 
 
-def results_document(runs, procs, options):
-    """`runs`: [(job, outcome)], in order. `options`: what the commands need to reproduce a row, e.g. "--procs 2"."""
+def results_document(runs, procs, options, plots):
+    """`runs`: [(job, outcome)], in order. `options`: what the commands need to reproduce a row, e.g. "--procs 2".
+    `plots`: {job's name: [(what it shows, path)]}."""
     results = {workload: metrics for _, outcome in runs for workload, metrics in outcome.values.items()}
     left_out = {}
     for job, outcome in runs:
@@ -383,6 +408,9 @@ def results_document(runs, procs, options):
             cells = [cell(values, peer) for peer in peers]
             body.append([workload, label(metric), *cells, f"`bench/run{options} {workload}`"])
         parts.append(markdown_table(header, body))
+        for job, _, _ in members:
+            for words, path in plots.get(job.name, []):
+                parts += ["", f"![{words}]({path})"]
     return "\n".join(parts) + "\n"
 
 

@@ -23,6 +23,7 @@ int main(int argc, char **argv) {
     }
     peer_collect();
     static latency took;
+    peer_counts counts = peer_figures();
     state = 0x9E3779B97F4A7C15u ^ 7919;
     int64_t began = latency_now(), end = began + (int64_t)seconds * 1000000000, before, after;
     do {
@@ -39,10 +40,13 @@ int main(int argc, char **argv) {
         latency_add(&took, after - before);
     } while (after < end);
     double wall = (double)(after - began) / 1e9;
-    printf("R graph_%sMB_m1 ops=%llu ops/s=%.0f p50_ns=%.0f p99_ns=%.0f p99.9_us=%.2f p99.99_us=%.1f max_us=%.1f\n",
+    printf("R graph_%sMB_m1 ops=%llu ops/s=%.0f p50_ns=%.0f p99_ns=%.0f p99.9_us=%.2f p99.99_us=%.1f max_us=%.1f",
            argv[1], (unsigned long long)took.count, (double)took.count / wall, latency_quantile(&took, 0.5),
            latency_quantile(&took, 0.99), latency_quantile(&took, 0.999) / 1e3, latency_quantile(&took, 0.9999) / 1e3,
            (double)took.longest / 1e3);
+    peer_print_collector(&counts);
+    putchar('\n');
+    latency_print(&took);
     for (size_t i = 0; i < count; i += count / 16 + 1)
         if (table[i] == NULL)
             return 1;

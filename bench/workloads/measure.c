@@ -2,11 +2,14 @@
  * as one JSON object to a file descriptor. It is a small C program so that the measured one inherits neither the
  * runner's resident memory (which the kernel would count as its peak) nor the cost of forking it.
  *
- *     measure FD PROCESSORS REPETITIONS LIMIT_SECONDS WARM_MIB PROGRAM ARGUMENT...
+ *     measure FD PROCESSORS REPETITIONS LIMIT_SECONDS WARM_MIB SAMPLE_MS PROGRAM ARGUMENT...
  *
  * Before that, unmeasured, another process touches WARM_MIB of memory and ends. In a virtual machine the first touch of
  * memory that the host has taken back costs some fifty times as much as of memory that it has not, and which of the two
  * a program gets depends on who ran before it. So everybody gets memory that somebody has just used.
+ *
+ * With SAMPLE_MS above 0 the program's resident memory is read that often, into "resident": [[ms, KiB], ...], the time
+ * since it started; with every two thousand samples half as often.
  *
  * With more than one repetition, "wall" is the median and the program's output is thrown away. A program that runs
  * longer than the limit is killed ("timeout": true). */
@@ -81,6 +84,69 @@ static void warm_up(size_t bytes) {
     child = 0;
 }
 
+/* Resident memory over time. SIGCHLD is blocked while this is wanted, so that one can wait for it, or for the time. */
+static struct sampling {
+    long every; /* ms; 0: not at all */
+    size_t count;
+    struct sample {
+        double at;     /* since the program started, ms */
+        long resident; /* KiB */
+    } samples[2048];   /* their text is less than a pipe holds: the runner reads it when this process has ended */
+} sampling;
+
+static sigset_t child_ends, signals_before;
+
+static void prepare_sampling(long every) {
+    sampling.every = every;
+    sigemptyset(&child_ends);
+    sigaddset(&child_ends, SIGCHLD);
+    if (sigprocmask(SIG_BLOCK, &child_ends, &signals_before) != 0)
+        fail("sigprocmask");
+}
+
+static void thin_out(void) {
+    sampling.count /= 2;
+    for (size_t i = 0; i < sampling.count; i++)
+        sampling.samples[i] = sampling.samples[2 * i];
+    sampling.every *= 2;
+}
+
+static void sample(double began) {
+    char name[64];
+    long pages;
+    snprintf(name, sizeof name, "/proc/%d/statm", (int)child);
+    FILE *f = fopen(name, "r");
+    if (f == NULL)
+        return;
+    if (fscanf(f, "%*s %ld", &pages) == 1 && pages > 0) { /* 0: it is at its end */
+        if (sampling.count == sizeof sampling.samples / sizeof sampling.samples[0])
+            thin_out();
+        long resident = pages * (sysconf(_SC_PAGESIZE) / 1024);
+        sampling.samples[sampling.count++] = (struct sample){(now() - began) * 1e3, resident};
+    }
+    fclose(f);
+}
+
+static void sample_until_end(double began) {
+    siginfo_t info;
+    sampling.count = 0;
+    for (;;) {
+        info.si_pid = 0;
+        if (waitid(P_PID, (id_t)child, &info, WEXITED | WNOHANG | WNOWAIT) != 0 || info.si_pid != 0)
+            return;
+        struct timespec wait = {sampling.every / 1000, sampling.every % 1000 * 1000000};
+        if (sigtimedwait(&child_ends, NULL, &wait) < 0 && errno == EAGAIN)
+            sample(began);
+    }
+}
+
+static void print_samples(int report) {
+    dprintf(report, "\"resident\": [");
+    for (size_t i = 0; i < sampling.count; i++)
+        dprintf(report, "%s[%.0f, %ld]", i == 0 ? "" : ", ", sampling.samples[i].at, sampling.samples[i].resident);
+    dprintf(report, "], ");
+}
+
 static void start(char **command, int quiet, int report) {
     pid_t parent = getpid();
     pid_t pid = fork();
@@ -93,6 +159,8 @@ static void start(char **command, int quiet, int report) {
     if (prctl(PR_SET_PDEATHSIG, SIGKILL) != 0 || getppid() != parent)
         _exit(125);
     close(report);
+    if (sampling.every > 0 && sigprocmask(SIG_SETMASK, &signals_before, NULL) != 0)
+        _exit(125);
     if (quiet) {
         int null = open("/dev/null", O_WRONLY);
         if (null < 0 || dup2(null, STDOUT_FILENO) < 0)
@@ -110,8 +178,9 @@ static int ascending(const void *a, const void *b) {
 }
 
 int main(int argc, char **argv) {
-    if (argc < 7) {
-        fputs("usage: measure FD PROCESSORS REPETITIONS LIMIT_SECONDS WARM_MIB PROGRAM ARGUMENT...\n", stderr);
+    if (argc < 8) {
+        fputs("usage: measure FD PROCESSORS REPETITIONS LIMIT_SECONDS WARM_MIB SAMPLE_MS PROGRAM ARGUMENT...\n",
+              stderr);
         return 125;
     }
     int report = atoi(argv[1]);
@@ -127,12 +196,16 @@ int main(int argc, char **argv) {
 
     if (atol(argv[5]) > 0)
         warm_up((size_t)atol(argv[5]) << 20);
+    if (atol(argv[6]) > 0)
+        prepare_sampling(atol(argv[6]));
 
     int status = 0;
     struct rusage usage = {0};
     for (int i = 0; i < repetitions && status == 0; i++) {
         double begin = now();
-        start(argv + 6, repetitions > 1, report);
+        start(argv + 7, repetitions > 1, report);
+        if (sampling.every > 0)
+            sample_until_end(begin);
         while (wait4((pid_t)child, &status, 0, &usage) < 0)
             if (errno != EINTR)
                 fail("wait4");
@@ -140,8 +213,11 @@ int main(int argc, char **argv) {
         child = 0;
     }
     qsort(walls, (size_t)repetitions, sizeof *walls, ascending);
+    dprintf(report, "{");
+    if (sampling.every > 0)
+        print_samples(report);
     dprintf(report,
-            "{\"wall\": %.9f, \"cpu\": %.6f, \"peak_rss\": %ld, \"exit\": %d, \"signal\": %d, \"timeout\": %s}\n",
+            "\"wall\": %.9f, \"cpu\": %.6f, \"peak_rss\": %ld, \"exit\": %d, \"signal\": %d, \"timeout\": %s}\n",
             walls[repetitions / 2], seconds(usage.ru_utime) + seconds(usage.ru_stime), usage.ru_maxrss * 1024,
             WIFEXITED(status) ? WEXITSTATUS(status) : 0, WIFSIGNALED(status) ? WTERMSIG(status) : 0,
             timed_out ? "true" : "false");

@@ -15,6 +15,7 @@
  *     peer_release()           gives the operating system back what can be given
  *     peer_hold_collections(), peer_allow_collections()   only in collectors: none starts by itself in between
  *     peer_figures()           collections, pauses, live objects as the library counts them
+ *     peer_print_collector(&before)   on a line of figures, where the library tells: what the collector did since then
  *
  * Collected memory is always zeroed, except Boehm's pointer-free objects, which are cleared here; malloc's is cleared
  * by calloc, so that the library may skip what it knows to be zero.
@@ -59,6 +60,8 @@ typedef struct peer_counts {
     double pause_max_ms;
     uint64_t live_objects; /* 0: the library does not count objects */
     uint64_t live_bytes;
+    uint64_t marked_bytes; /* the last collection found alive; 0: it does not tell, nor the next */
+    double processor_s;    /* of collections */
 } peer_counts;
 
 static inline double peer_now(void) {
@@ -111,6 +114,8 @@ static inline peer_counts peer_figures(void) {
     bw_read_mem_stats(&m);
     peer_counts c = {.known = 1, .collections = m.num_gc, .live_objects = m.heap_objects, .live_bytes = m.heap_alloc};
     c.pause_total_ms = (double)m.pause_total_ns / 1e6;
+    c.marked_bytes = m.heap_marked;
+    c.processor_s = (double)m.gc_cpu_ns / 1e9;
     for (size_t i = 0; i < sizeof m.pause_ns / sizeof m.pause_ns[0]; i++)
         if ((double)m.pause_ns[i] / 1e6 > c.pause_max_ms)
             c.pause_max_ms = (double)m.pause_ns[i] / 1e6;
@@ -231,6 +236,13 @@ static inline void peer_print_figures(void) {
     if (c.known)
         printf("STAT collections=%lu pause_total_ms=%.3f pause_max_ms=%.3f\n", c.collections, c.pause_total_ms,
                c.pause_max_ms);
+}
+
+static inline void peer_print_collector(const peer_counts *before) {
+    peer_counts c = peer_figures();
+    if (c.marked_bytes != 0)
+        printf(" numgc=%lu live_MB=%llu gccpu_s=%.3f", c.collections - before->collections,
+               (unsigned long long)c.marked_bytes >> 20, c.processor_s - before->processor_s);
 }
 
 /* Resident bytes of this process, as the kernel counts them. */

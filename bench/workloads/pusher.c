@@ -25,6 +25,13 @@ static int compare(const void *a, const void *b) {
     return (x > y) - (x < y);
 }
 
+static void print_histogram(const int64_t *sorted) {
+    static latency all;
+    for (size_t i = 0; i < MESSAGES; i++)
+        latency_add(&all, sorted[i]);
+    latency_print(&all);
+}
+
 static double quantile(const int64_t *sorted, double share) {
     return (double)sorted[(size_t)(share * (MESSAGES - 1))] / 1e3;
 }
@@ -44,8 +51,12 @@ int main(void) {
     }
     double wall = (double)(latency_now() - began) / 1e6;
     qsort(took, MESSAGES, sizeof *took, compare);
-    printf("R pusher_%dB wall_ms=%.0f p50_us=%.2f p99_us=%.2f p99.9_us=%.1f p99.99_us=%.1f max_us=%.1f\n", BYTES, wall,
+    printf("R pusher_%dB wall_ms=%.0f p50_us=%.2f p99_us=%.2f p99.9_us=%.1f p99.99_us=%.1f max_us=%.1f", BYTES, wall,
            quantile(took, 0.5), quantile(took, 0.99), quantile(took, 0.999), quantile(took, 0.9999), quantile(took, 1));
+    bw_mem_stats stats;
+    bw_read_mem_stats(&stats);
+    printf(" numgc=%u gccpu_s=%.3f\n", stats.num_gc, (double)stats.gc_cpu_ns / 1e9);
+    print_histogram(took);
     free(took);
     return bw_len(window) == WINDOW ? 0 : 1;
 }
