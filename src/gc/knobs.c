@@ -4,7 +4,7 @@
 
 #include <string.h>
 
-struct knobs knobs = {.gc_percent = 100, .memory_limit = INT64_MAX};
+struct knobs knobs = {.gc_percent = 100, .memory_limit = INT64_MAX, .mark = MARK_AUTO};
 
 static bool is(const char *text, size_t length, const char *word) {
     return strlen(word) == length && memcmp(text, word, length) == 0;
@@ -83,7 +83,7 @@ static const struct {
     {"schedtrace", COUNT, "every N milliseconds a line about the workers, in Go's format"},
     {"scheddetail", FLAG, "with schedtrace: each worker and goroutine as well"},
     {"compact", COMPACT, "auto: collections compact when the heap is fragmented; always: each does; all: of any type"},
-    {"mark", MARK, "stop: marking while the program is stopped; watch: beside it, on trial; auto: whichever is better"},
+    {"mark", MARK, "stop: marking while the program is stopped; watch: beside it; auto: whichever is better"},
     {"compactpause", COUNT, "with compact=auto: for at most about N milliseconds at a time"},
     {"minor", MINOR,
      "collections that mark only what is new, where pages are watched: auto: where it pays; always: if it can be"},

@@ -518,7 +518,8 @@ static void test_automatic_collections(void **state) {
     kept = NULL;
     bw_read_mem_stats(&after);
     check_stats(&after);
-    assert_true(after.num_gc >= before.num_gc + 5);
+    // The goal is at most 32 MiB, and while it is marked beside the program a quarter more may be handed out.
+    assert_true(after.num_gc >= before.num_gc + (debug_has("mark=watch") ? 4 : 5));
     if (!debug_has("gcstress"))
         assert_int_equal(after.num_forced_gc, before.num_forced_gc);
     assert_int_equal(after.mallocs - before.mallocs, 200000);
@@ -538,8 +539,9 @@ static void test_automatic_collections(void **state) {
 
 // What follows one of a collection beside the program, and what says so the first time.
 #define FORM_BESIDE                                                                                                    \
-    "^(mark: .*|beside " FORM_NUMBER ": " FORM_NUMBER " rounds, " FORM_NUMBER " pages searched again, " FORM_NUMBER    \
-    " slices " FORM_MS " ms, longest " FORM_MS " ms; stops " FORM_MS "\\+" FORM_MS " ms)$"
+    "^(mark: .*|beside " FORM_NUMBER "( \\(minor\\))?: " FORM_NUMBER " rounds, " FORM_NUMBER "\\+" FORM_NUMBER         \
+    " pages searched again, " FORM_NUMBER " slices " FORM_MS " ms, longest " FORM_MS " ms; stops " FORM_MS             \
+    "\\+" FORM_MS " ms)$"
 
 struct line {
     long number, start, end, live, goal, processors;
@@ -595,7 +597,7 @@ static void test_least_goal(void **state) {
         long least;
     } cases[] = {{"GOGC=100", 4}, {"GOGC=200", 8}};
     for (size_t c = 0; c < COUNT_OF(cases); c++) {
-        const char *const settings[] = {"BURROWDEBUG=gctrace=1", cases[c].percent, NULL};
+        const char *const settings[] = {"BURROWDEBUG=gctrace=1,mark=stop", cases[c].percent, NULL};
         assert_succeeded("churn_little", settings, &outcome);
         size_t count = parse_trace(&outcome, lines, COUNT_OF(lines));
         assert_in_range(count, 305 / 8 / cases[c].least, 310 / cases[c].least);
@@ -634,7 +636,7 @@ static void test_trace(void **state) {
     (void)state;
     static struct outcome outcome;
     static struct line lines[500];
-    const char *const settings[] = {"BURROWDEBUG=gctrace=1", "GOMAXPROCS=3", NULL};
+    const char *const settings[] = {"BURROWDEBUG=gctrace=1,mark=stop", "GOMAXPROCS=3", NULL};
     assert_succeeded("churn", settings, &outcome);
     assert_string_equal(outcome.out, "");
     size_t count = parse_trace(&outcome, lines, COUNT_OF(lines));
@@ -655,7 +657,7 @@ static void test_trace(void **state) {
             assert_in_range(lines[i].start, lines[i].goal - 1, lines[i].goal + 3);
     }
     // Off, only what is asked for.
-    const char *const off[] = {"BURROWDEBUG=gctrace=1", "GOMAXPROCS=1", "GOGC=off", NULL};
+    const char *const off[] = {"BURROWDEBUG=gctrace=1,mark=stop", "GOMAXPROCS=1", "GOGC=off", NULL};
     assert_succeeded("churn", off, &outcome);
     count = parse_trace(&outcome, lines, COUNT_OF(lines));
     assert_int_equal(count, 2);
@@ -665,7 +667,7 @@ static void test_trace(void **state) {
     const char *const none[] = {"BURROWDEBUG=gctrace=0", NULL};
     assert_succeeded("churn", none, &outcome);
     assert_string_equal(outcome.err, "");
-    const char *const stress[] = {"BURROWDEBUG=gctrace=1,gcstress=1000,minheap=1GiB", NULL};
+    const char *const stress[] = {"BURROWDEBUG=gctrace=1,gcstress=1000,minheap=1GiB,mark=stop", NULL};
     assert_succeeded("churn", stress, &outcome);
     count = parse_trace(&outcome, lines, COUNT_OF(lines));
     // Every thousandth of the 60000 slow allocations, and the two that were asked for.
