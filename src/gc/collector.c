@@ -1,7 +1,8 @@
 /* collector.c - the thread that collects beside the program.
  *
  * A thread that allocates and finds that it is time asks for a collection, and goes on. It is slowed down only if memory is
- * handed out faster than the collection gets on: a little where the goal is passed, more the further it is.
+ * handed out faster than the collection gets on: a little where the goal is passed, more the further it is. It marks
+ * meanwhile.
  *
  * The collector takes a quarter of a processor that the program wants, too, and all of one that is idle: it and its helpers
  * have a lower priority, and short turns.
@@ -57,14 +58,30 @@ void collector_ended(void) {
     os_wake(&ended, INT32_MAX);
 }
 
-#define LITTLE_NS 100000
-#define MORE_NS 250000
-#define MUCH_NS 2000000
+#define LITTLE_NS ((uint64_t)100000)
+#define MORE_NS ((uint64_t)250000)
+#define MUCH_NS ((uint64_t)2000000)
+#define LONG_NS ((uint64_t)20000000)
 
+/* Helps, a little at a time, or waits where there is nothing to help with. */
+static void give_time(struct thread *self, uint32_t collections, uint64_t ns) {
+    self->marking = true;
+    uint64_t until = os_now_ns() + ns;
+    for (uint64_t now; atomic_load(&ended) == collections && (now = os_now_ns()) < until;) {
+        uint64_t turn = until - now < MORE_NS ? until - now : MORE_NS;
+        if (!mark_assist(now + turn))
+            os_wait(&ended, collections, (int64_t)turn);
+    }
+    self->marking = false;
+}
+
+/* Far above the goal it is for long, since nothing else keeps the heap from growing where the collector gets little of the
+ * processors; but not until the collection is over, which may wait for a lock of the loader's that this thread holds. */
 void collector_slow_down(struct thread *self, size_t over, size_t room) {
     uint32_t now = atomic_load(&ended);
+    size_t eighth = pacer_goal() / 8;
     thread_safe_begin(self);
-    os_wait(&ended, now, over < room ? LITTLE_NS : over < pacer_goal() / 4 ? MORE_NS : MUCH_NS);
+    give_time(self, now, over < room ? LITTLE_NS : over < eighth ? MORE_NS : over < 2 * eighth ? MUCH_NS : LONG_NS);
     thread_safe_end(self);
     OS_KEEP_FRAME();
 }

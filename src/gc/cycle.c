@@ -168,7 +168,8 @@ static void finish_marking(struct cycle *cycle) {
     last_growth = searched > last_searched ? searched - last_searched : 0;
     last_searched = searched;
     uint64_t end = os_now_ns(), paused = cycle->paused + end - cycle->began;
-    uint64_t processor = paused + mark_helpers_ns() + (cycle->beside ? cycle->processor - phases->slices_ns : 0);
+    uint64_t processor =
+        paused + mark_helpers_ns() + mark_assists_ns() + (cycle->beside ? cycle->processor - phases->slices_ns : 0);
     uint64_t faults = cycle->minor ? faults_ns(cycle) : 0;
     pacer_after_cycle(&(struct pacer_cycle){.marked = figures.marked_bytes,
                                             .roots = roots_bytes,
@@ -607,6 +608,7 @@ bool cycle_run(struct thread *self, enum cycle_reason reason) {
     }
     if (request.protection != 0 && !pacer_wants_minor())
         beside_end_watching(self, request.protection);
+    memory_keep_limit();
     specials_start_threads(self);
     background_after_cycle(self);
     if (knobs.leaks && gc_scheduler_hooks_if_linked())

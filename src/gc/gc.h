@@ -232,6 +232,8 @@ void mark_from_roots(struct roots *roots, int markers);
 /* The same, but what there was no room for is left, as is what is not done at the deadline (os_now_ns; 0: none). True:
  * all of it is done. */
 bool mark_until(struct roots *roots, int markers, uint64_t deadline);
+/* A thread of the program helps those that mark, until then; false: there was nothing to do. SAFE. */
+bool mark_assist(uint64_t until);
 /* What follows puts more on the caller's mark stack. */
 void mark_push_roots(const struct roots *roots);
 void mark_push_words(uintptr_t lo, uintptr_t hi);
@@ -245,7 +247,8 @@ size_t mark_bytes_searched(void);    /* of them, without large objects that hold
 bool mark_is_live(uintptr_t object); /* an object's first byte, while marking */
 /* Calls `work` on so many threads at once, the caller's among them: those that can be had. The world is stopped. */
 void mark_in_parallel(void (*work)(void *), void *argument, int markers);
-uint64_t mark_helpers_ns(void); /* processor time of the helpers in the last marking */
+uint64_t mark_helpers_ns(void); /* processor time of the helpers in the last marking, */
+uint64_t mark_assists_ns(void); /* and of threads of the program */
 /* SAFE and without a lock, the loader's above all: making a thread takes locks of libc that a stopped thread, or one
  * within dlopen that waits for the loader's lock, may hold. */
 void mark_make_helpers(int wanted);
@@ -299,6 +302,7 @@ void collector_forget_thread(void);
 /* --- memory.c --- */
 void *memory_allocate(struct thread *self, struct layout *layout, size_t bytes); /* INSIDE; does not return without */
 void memory_give_back(struct thread *self); /* all memory that no object is in, to the system; INSIDE */
+void memory_keep_limit(void);               /* as much of it as exceeds the memory limit; INSIDE, no lock held */
 void *memory_allocate_arena(struct thread *self, struct layout *layout, size_t bytes, size_t align);
 uintptr_t memory_require(struct thread *self, const char *function, const void *address, struct span **span);
 
@@ -345,6 +349,10 @@ bool pacer_wants_minor(void); /* the next collection is to be a minor one, if it
 void pacer_update(void);      /* a knob changed */
 size_t pacer_room(void); /* between the trigger and the goal: what is handed out while marking beside the program */
 size_t pacer_goal(void);
+size_t pacer_over_limit(void); /* so much more memory is held than the memory limit allows */
+uint32_t
+pacer_limiter_enabled(void); /* the last collection after which the memory limit was not kept, so that collecting
+                                       * takes at most half of the time; 0: none */
 
 /* --- background.c --- */
 void background_after_cycle(struct thread *self); /* INSIDE, no lock held */

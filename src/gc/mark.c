@@ -47,7 +47,10 @@ struct marker {
     size_t plain;
     uint64_t processor_ns;
     struct piece piece; /* of the pass over written pages */
-    size_t looked;      /* at so many objects since this marker last looked whether another is idle */
+    uint64_t
+        assists_until; /* a thread of the program that helps for so long, and takes only what others leave; 0: it is none */
+    struct marker *next; /* in the pool of those */
+    size_t looked;       /* at so many objects since this marker last looked whether another is idle */
 };
 
 uint8_t mark_live;
@@ -61,8 +64,10 @@ static struct {
     size_t range_capacity;
     int joined; /* markers at work or idle; under the lock */
     _Atomic int idle;
-    bool open;             /* more markers may join */
-    _Atomic uint32_t news; /* changes when work is put here or marking ends */
+    _Atomic int hungry;        /* threads of the program that would help if there were something */
+    struct marker *assistants; /* a pool, under the lock */
+    bool open;                 /* more markers may join */
+    _Atomic uint32_t news;     /* changes when work is put here or marking ends */
     const struct roots *roots;
     _Atomic size_t next_root;
     uint64_t deadline; /* when markers leave off, whether or not anything is left; 0: never */
@@ -180,8 +185,11 @@ static BW__COLD void share(struct marker *marker) {
     tell();
 }
 
-static bool is_late(void) {
-    return shared.deadline != 0 && os_now_ns() >= shared.deadline;
+static bool is_late(const struct marker *marker) {
+    if (shared.deadline == 0 && marker->assists_until == 0)
+        return false;
+    uint64_t now = os_now_ns();
+    return (shared.deadline && now >= shared.deadline) || (marker->assists_until && now >= marker->assists_until);
 }
 
 static bool grow_ranges(struct range **ranges, size_t *capacity) {
@@ -720,11 +728,13 @@ static void drain(struct marker *marker) {
         marker->looked += before_count;
         if (__builtin_expect(marker->looked >= SHARE_INTERVAL, 0)) {
             marker->looked = 0;
-            if (is_late()) {
+            if (is_late(marker)) {
                 leave_off(marker, &view, addresses, address_count, claimed[turn], claimed_count[turn]);
                 return;
             }
-            if (atomic_load_explicit(&shared.idle, memory_order_relaxed) > 0)
+            if (atomic_load_explicit(&shared.idle, memory_order_relaxed) +
+                    atomic_load_explicit(&shared.hungry, memory_order_relaxed) >
+                0)
                 share(marker);
         }
     }
@@ -756,7 +766,7 @@ static bool take_shared(struct marker *marker, struct view view) {
 }
 
 /* Waits until there is work or every marker that joined is here: then marking is done. */
-static bool wait_for_work(void) {
+static bool wait_for_work(const struct marker *marker) {
     bool done = false;
     os_lock_acquire(&shared.lock);
     if (atomic_fetch_add(&shared.idle, 1) + 1 == shared.joined) {
@@ -771,7 +781,7 @@ static bool wait_for_work(void) {
     }
     for (int spins = 0;; spins++) {
         uint32_t news = atomic_load(&shared.news);
-        if (!shared.open || is_late())
+        if (!shared.open || is_late(marker))
             return false;
         if (atomic_load(&shared.segments) != NULL || atomic_load(&shared.range_count) > 0) {
             os_lock_acquire(&shared.lock);
@@ -791,7 +801,7 @@ static bool wait_for_work(void) {
 /* Puts something on the empty stack; false: marking is done, or to be left off. */
 static bool more_work(struct marker *marker, struct view view) {
     for (;;) {
-        if (is_late())
+        if (is_late(marker))
             return false;
         if (marker->full) {
             segment_free(marker->segment);
@@ -802,6 +812,11 @@ static bool more_work(struct marker *marker, struct view view) {
         }
         if (marker->range_count > 0) {
             push_piece(marker, view, marker->ranges[--marker->range_count]);
+            return true;
+        }
+        if (marker->assists_until) {
+            if (!take_shared(marker, view))
+                return false;
             return true;
         }
         if (shared.roots && atomic_load(&shared.next_root) < shared.roots->count) {
@@ -816,7 +831,7 @@ static bool more_work(struct marker *marker, struct view view) {
             return true;
         if (take_shared(marker, view))
             return true;
-        if (!wait_for_work())
+        if (!wait_for_work(marker))
             return false;
     }
 }
@@ -853,6 +868,7 @@ static _Atomic uint32_t marking; /* number */
 static _Atomic int helping;      /* helpers that joined and have not finished */
 static _Atomic uint64_t helper_ns;
 static uint64_t last_helper_ns;
+static _Atomic uint64_t assist_ns; /* of threads of the program */
 static _Atomic size_t helper_bytes, helper_plain;
 static struct {
     void (*work)(void *); /* what helpers do instead of marking */
@@ -937,6 +953,76 @@ void mark_forget_helpers(void) {
     /* A helper that woke late may have held it. */
     shared.lock = (os_lock){0};
     shared.open = false;
+}
+
+/* --- threads of the program that help --- */
+
+static void assistant_free(struct marker *marker) {
+    os_lock_acquire(&shared.lock);
+    marker->next = shared.assistants;
+    shared.assistants = marker;
+    os_lock_release(&shared.lock);
+}
+
+static struct marker *assistant_new(void) {
+    os_lock_acquire(&shared.lock);
+    struct marker *marker = shared.assistants;
+    if (marker)
+        shared.assistants = marker->next;
+    os_lock_release(&shared.lock);
+    if (marker == NULL && (marker = os_map(sizeof *marker)) != NULL)
+        atomic_fetch_add(&shared.memory, sizeof *marker);
+    if (marker && marker_ready(marker))
+        return marker;
+    if (marker)
+        assistant_free(marker);
+    return NULL;
+}
+
+static bool join(void) {
+    os_lock_acquire(&shared.lock);
+    bool joins = shared.open && task.work == NULL && atomic_load(&shared.segments) != NULL;
+    if (joins) {
+        shared.joined++;
+        atomic_fetch_add(&helping, 1);
+    }
+    os_lock_release(&shared.lock);
+    return joins;
+}
+
+/* Whoever waits for all to have nothing left may be waiting for this one only. */
+static void leave(void) {
+    os_lock_acquire(&shared.lock);
+    shared.joined--;
+    if (atomic_load(&shared.idle) == shared.joined && atomic_load(&shared.segments) == NULL &&
+        atomic_load(&shared.range_count) == 0)
+        shared.open = false;
+    os_lock_release(&shared.lock);
+    tell();
+    atomic_fetch_sub(&helping, 1);
+}
+
+bool mark_assist(uint64_t until) {
+    bool joined = false;
+    struct marker *marker = assistant_new();
+    if (marker == NULL)
+        return false;
+    atomic_fetch_add(&shared.hungry, 1);
+    for (int spins = 0; spins < 1000 && !(joined = join()); spins++)
+        os_cpu_relax();
+    atomic_fetch_sub(&shared.hungry, 1);
+    if (joined) {
+        uint64_t start = os_thread_cpu_ns();
+        marker->assists_until = until;
+        drain(marker);
+        give_back(marker);
+        atomic_fetch_add(&helper_bytes, marker->bytes);
+        atomic_fetch_add(&helper_plain, marker->plain);
+        atomic_fetch_add(&assist_ns, os_thread_cpu_ns() - start);
+        leave();
+    }
+    assistant_free(marker);
+    return joined;
 }
 
 /* Helpers are made when they are first wanted. If the system has no thread to give, there are fewer. */
@@ -1032,6 +1118,7 @@ static void drain_alone(void) {
 void mark_begin(void) {
     watched.count = 0;
     atomic_store(&helper_ns, 0);
+    atomic_store(&assist_ns, 0);
     atomic_store(&helper_bytes, 0);
     atomic_store(&helper_plain, 0);
     if (!marker_ready(&own))
@@ -1132,6 +1219,10 @@ bool mark_is_live(uintptr_t object) {
 
 uint64_t mark_helpers_ns(void) {
     return last_helper_ns;
+}
+
+uint64_t mark_assists_ns(void) {
+    return atomic_load(&assist_ns);
 }
 
 size_t mark_memory(void) {

@@ -223,6 +223,16 @@ void memory_give_back(struct thread *self) {
         gc_scheduler_hooks_if_linked()->give_back();
 }
 
+void memory_keep_limit(void) {
+    if (__builtin_expect(pacer_over_limit() == 0, 1))
+        return;
+    heap_sweep_all();
+    heap_free_empty();
+    size_t over = pacer_over_limit(), idle = atomic_load(&heap.dirty_free_pages) << PAGE_SHIFT;
+    if (over > 0)
+        pages_release(idle > over ? idle - over : 0);
+}
+
 void bw_free_os_memory(void) {
     struct thread *self = thread_enter();
     cycle_run(self, CYCLE_FORCED);
@@ -250,6 +260,7 @@ int64_t bw_set_memory_limit(int64_t bytes) {
         pacer_update();
     }
     gc_lock_release();
+    memory_keep_limit();
     thread_leave(self);
     return before;
 }

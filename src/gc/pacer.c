@@ -2,8 +2,8 @@
  *
  * With the world stopped while marking there is nothing to predict: the goal is what the last collection left alive
  * plus GOGC percent of that and of the roots, and at least 4 MiB * GOGC / 100, as in Go; a collection starts when that
- * is reached. A memory limit lowers the goal, but not below a twentieth above what is alive, so that a program that
- * cannot fit spends a bounded share of its time collecting.
+ * is reached. A memory limit lowers the goal, but not below a twentieth above what is alive, and not so far that collecting
+ * takes more than half of the processors' time, so that a program that cannot fit goes on, if slower (as Go's limiter).
  */
 #include "gc.h"
 
@@ -53,9 +53,45 @@ static struct {
 /* The memory limit is what holds the goal down: what is handed out while it is marked beside the program would exceed it. */
 static _Atomic bool at_limit;
 
+/* What the threads that collect, and those that wait meanwhile, lost to the last collection, a processor's share of it; and the
+ * number of the last collection after which the goal exceeded the limit for that. */
+static uint64_t last_cost;
+static bool is_capped;
+static uint32_t limiter_enabled;
+
+uint32_t pacer_limiter_enabled(void) {
+    return __atomic_load_n(&limiter_enabled, __ATOMIC_RELAXED);
+}
+
+static void note_cost(const struct pacer_cycle *cycle) {
+    uint64_t processors = (uint64_t)knobs_processors(),
+             beside = cycle->processor > cycle->pause ? cycle->processor - cycle->pause : 0;
+    last_cost = cycle->pause + (cycle->beside ? beside / processors : 0);
+}
+
+/* The least goal under a memory limit. `room`: what that leaves for objects. */
+static size_t least_under_limit(size_t room) {
+    size_t least = last_marked + last_marked / 20 + ((size_t)1 << 20);
+    double handed = last_rate * (double)last_cost; /* in as much time as the collection took */
+    if (handed > (double)(least - last_marked))
+        least = handed < (double)(SIZE_MAX / 4) ? last_marked + (size_t)handed : SIZE_MAX / 4;
+    is_capped = least > room && handed > (double)(last_marked / 20 + ((size_t)1 << 20));
+    return least;
+}
+
+size_t pacer_over_limit(void) {
+    if (knobs.memory_limit == INT64_MAX)
+        return 0;
+    size_t free_pages = atomic_load(&heap.free_pages) - atomic_load(&heap.dirty_free_pages);
+    size_t held = heap_committed() - (free_pages << PAGE_SHIFT);
+    held += held / GRANULE_BYTES + overhead();
+    return held > (size_t)knobs.memory_limit ? held - (size_t)knobs.memory_limit : 0;
+}
+
 void pacer_update(void) {
     size_t wanted = SIZE_MAX / 2;
     bool limited = false;
+    is_capped = false;
     if (knobs.gc_percent >= 0) {
         double percent = (double)knobs.gc_percent / 100;
         double grown = (double)full.marked + (double)(full.marked + full.roots) * percent;
@@ -72,7 +108,7 @@ void pacer_update(void) {
         limited = wanted > room;
         if (limited)
             wanted = room;
-        size_t least = last_marked + last_marked / 20 + ((size_t)1 << 20);
+        size_t least = least_under_limit(room);
         if (wanted < least)
             wanted = least;
     }
@@ -178,6 +214,7 @@ void pacer_after_cycle(const struct pacer_cycle *cycle) {
     if (cycle->paced)
         adapt_least_goal(cycle->pause, now);
     last_end = now;
+    note_cost(cycle);
     last_marked = cycle->marked;
     if (cycle->born > 0 && cycle->paced && !cycle->minor && cycle->marked > 0) {
         double now_born = (double)cycle->born / (double)cycle->marked;
@@ -186,4 +223,6 @@ void pacer_after_cycle(const struct pacer_cycle *cycle) {
     pacer_update();
     atomic_store(&wants_minor, choose_minor(cycle, before));
     pacer_update();
+    if (is_capped)
+        __atomic_store_n(&limiter_enabled, figures.count + 1, __ATOMIC_RELAXED);
 }

@@ -4,8 +4,8 @@
  *
  * The clock times are Go's three phases: stopping for sweep termination, marking, stopping for mark termination. With
  * the world stopped for all of it the first is the time until every thread had stopped, the second is the marking, the
- * third what follows it; the processor times are the same with the markers' added, none of it by assists or in idle
- * time.
+ * third what follows it; the processor times are the same with the markers' added; by assists is what threads of the
+ * program marked; none of it is in idle time.
  *
  * Beside the program, the first is what the world was stopped for until the last stop, the third that stop; and a line
  * follows with how often written pages were searched, in rounds, how many pages that was, in how many slices the world
@@ -42,12 +42,12 @@ void trace_cycle(const char *reason) {
     uint64_t lived = os_now_ns() - os_start_ns();
     double share = lived ? 100.0 * (double)figures.processor_ns / ((double)lived * knobs_processors()) : 0;
     os_print(2,
-             "gc %u @%.3fs %d%%: %.3f+%.3f+%.3f ms clock, %.3f+0/%.3f/0+%.3f ms cpu, %zu->%zu->%zu MB, %zu MB goal, "
+             "gc %u @%.3fs %d%%: %.3f+%.3f+%.3f ms clock, %.3f+%.3f/%.3f/0+%.3f ms cpu, %zu->%zu->%zu MB, %zu MB goal, "
              "%zu MB stacks, %zu MB globals, %d P%s\n",
              figures.count, (double)lived / 1e9, (int)share, ms(p->stop), ms(p->mark), ms(p->finish), ms(p->stop),
-             ms(p->mark + mark_helpers_ns()), ms(p->finish), p->bytes_before >> 20, p->bytes_before >> 20,
-             figures.marked_bytes >> 20, p->goal_before >> 20, p->stack_bytes >> 20, p->data_bytes >> 20,
-             knobs_processors(), reason);
+             ms(mark_assists_ns()), ms(p->mark + mark_helpers_ns()), ms(p->finish), p->bytes_before >> 20,
+             p->bytes_before >> 20, figures.marked_bytes >> 20, p->goal_before >> 20, p->stack_bytes >> 20,
+             p->data_bytes >> 20, knobs_processors(), reason);
     if (p->rounds)
         os_print(
             2,

@@ -533,7 +533,7 @@ static void test_automatic_collections(void **state) {
 // What tools that read Go's lines expect.
 #define FORM_LINE                                                                                                      \
     "^gc (" FORM_NUMBER ") @[0-9]+\\.[0-9]{3}s [0-9]{1,3}%: " FORM_MS "\\+" FORM_MS "\\+" FORM_MS                      \
-    " ms clock, " FORM_MS "\\+0/" FORM_MS "/0\\+" FORM_MS " ms cpu, (" FORM_NUMBER ")->(" FORM_NUMBER                  \
+    " ms clock, " FORM_MS "\\+" FORM_MS "/" FORM_MS "/0\\+" FORM_MS " ms cpu, (" FORM_NUMBER ")->(" FORM_NUMBER        \
     ")->(" FORM_NUMBER ") MB, (" FORM_NUMBER ") MB goal, " FORM_NUMBER " MB stacks, " FORM_NUMBER                      \
     " MB globals, ([0-9]+) P( \\(forced\\))?$"
 
