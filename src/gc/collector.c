@@ -32,8 +32,7 @@ static void work(void *argument) {
         }
         seen = now;
         /* Threads may have asked for the last one several times before it began. */
-        if (atomic_load(&heap.handed) >= atomic_load(&heap.trigger))
-            cycle_run(own, CYCLE_PACED);
+        cycle_run_due(own);
         atomic_store(&answered, seen);
     }
 }
@@ -63,13 +62,20 @@ void collector_ended(void) {
 #define MUCH_NS ((uint64_t)2000000)
 #define LONG_NS ((uint64_t)20000000)
 
-/* Helps, a little at a time, or waits where there is nothing to help with. */
+/* Helps, a little at a time, or waits where there is nothing to help with. A handler of the program's would be begun in the
+ * middle of that, and wait for the end of a stop that waits for this thread. */
+static bool help(uint64_t until) {
+    uint64_t mask = os_signals_block();
+    bool helped = mark_assist(until);
+    os_signals_restore(mask);
+    return helped;
+}
 static void give_time(struct thread *self, uint32_t collections, uint64_t ns) {
     self->marking = true;
     uint64_t until = os_now_ns() + ns;
     for (uint64_t now; atomic_load(&ended) == collections && (now = os_now_ns()) < until;) {
         uint64_t turn = until - now < MORE_NS ? until - now : MORE_NS;
-        if (!mark_assist(now + turn))
+        if (!help(now + turn))
             os_wait(&ended, collections, (int64_t)turn);
     }
     self->marking = false;

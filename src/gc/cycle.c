@@ -190,7 +190,7 @@ static void finish_marking(struct cycle *cycle) {
     figures.pause_total += paused;
     figures.processor_ns += processor;
     figures.minor += cycle->minor;
-    __atomic_store_n(&figures.count, figures.count + 1, __ATOMIC_RELAXED);
+    __atomic_store_n(&figures.count, figures.count + 1, __ATOMIC_RELEASE);
 }
 
 static void collect(struct cycle *cycle) {
@@ -560,7 +560,16 @@ void world_stopped_do(struct thread *self, void (*body)(void *), void *argument)
     OS_KEEP_FRAME();
 }
 
+static bool run(struct thread *self, enum cycle_reason reason, uint32_t before);
+
+void cycle_run_due(struct thread *self) {
+    uint32_t before = __atomic_load_n(&figures.count, __ATOMIC_ACQUIRE);
+    if (atomic_load(&heap.handed) >= atomic_load(&heap.trigger))
+        run(self, CYCLE_PACED, before);
+}
+
 void cycle_run_paced(struct thread *self) {
+    uint32_t before = __atomic_load_n(&figures.count, __ATOMIC_ACQUIRE);
     size_t handed = atomic_load_explicit(&heap.handed, memory_order_relaxed);
     size_t trigger = atomic_load_explicit(&heap.trigger, memory_order_relaxed);
     /* Whether it works is tried here, not by the collector's thread, since it opens files: the program may be between
@@ -577,13 +586,17 @@ void cycle_run_paced(struct thread *self) {
      * has gone on too long since the other waits itself. */
     if (handed < trigger || (atomic_load(&behind_gate) > 0 && handed - trigger < trigger / 8))
         return;
-    cycle_run(self, CYCLE_PACED);
+    run(self, CYCLE_PACED, before);
 }
 
 bool cycle_run(struct thread *self, enum cycle_reason reason) {
     /* Without the lock: if this is an older number, one collection less is saved below. */
-    struct request request = {
-        .self = self, .reason = reason, .before = __atomic_load_n(&figures.count, __ATOMIC_RELAXED)};
+    return run(self, reason, __atomic_load_n(&figures.count, __ATOMIC_RELAXED));
+}
+
+/* `before`: the number of collections when it was seen that one is due; if there are more by now it is not. */
+static bool run(struct thread *self, enum cycle_reason reason, uint32_t before) {
+    struct request request = {.self = self, .reason = reason, .before = before};
     do {
         if (request.busy)
             wait_for_marking(self);

@@ -427,6 +427,9 @@ bool os_handles_signals(void);     /* does the program handle signals, other tha
 void os_stop_signal_unblock(void); /* in the calling thread */
 /* In the calling thread, the signals that its own instructions raise: blocked, they would end the program. */
 void os_fault_signals_unblock(void);
+/* All but those, in the calling thread; returns what os_signals_restore wants. */
+uint64_t os_signals_block(void);
+void os_signals_restore(uint64_t before);
 bool os_stop_signal_send(pid_t thread);
 /* True if a thread may answer the signal by returning from it: the stopper then sends it again soon. */
 #define OS_STOP_SIGNAL_MAY_MISS OS_THREAD_SANITIZER

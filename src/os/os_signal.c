@@ -79,13 +79,32 @@ void os_stop_signal_unblock(void) {
     pthread_sigmask(SIG_UNBLOCK, &set, NULL);
 }
 
+static const int own_signals[] = {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP, SIGSYS};
+
 void os_fault_signals_unblock(void) {
-    static const int numbers[] = {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP, SIGSYS};
     sigset_t set;
     sigemptyset(&set);
-    for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++)
-        sigaddset(&set, numbers[i]);
+    for (size_t i = 0; i < sizeof own_signals / sizeof *own_signals; i++)
+        sigaddset(&set, own_signals[i]);
     pthread_sigmask(SIG_UNBLOCK, &set, NULL);
+}
+
+/* The kernel's call: its sets have 64 bits, libc's leave out the signals that libc uses itself. */
+static uint64_t set_mask(uint64_t mask) {
+    uint64_t before = 0;
+    syscall(SYS_rt_sigprocmask, SIG_SETMASK, &mask, &before, sizeof mask);
+    return before;
+}
+
+uint64_t os_signals_block(void) {
+    uint64_t mask = ~(uint64_t)0;
+    for (size_t i = 0; i < sizeof own_signals / sizeof *own_signals; i++)
+        mask &= ~((uint64_t)1 << (own_signals[i] - 1));
+    return set_mask(mask);
+}
+
+void os_signals_restore(uint64_t before) {
+    set_mask(before);
 }
 
 bool os_stop_signal_send(pid_t thread) {
