@@ -63,9 +63,11 @@ void collector_ended(void) {
 
 void collector_slow_down(struct thread *self, size_t over, size_t room) {
     uint32_t now = atomic_load(&ended);
+    uint64_t since = os_now_ns();
     thread_safe_begin(self);
     os_wait(&ended, now, over < room ? LITTLE_NS : over < pacer_goal() / 4 ? MORE_NS : MUCH_NS);
     thread_safe_end(self);
+    times_add(TIMES_ASSISTS, os_now_ns() - since);
     OS_KEEP_FRAME();
 }
 

@@ -163,8 +163,15 @@ static void finish_marking(const struct cycle *cycle) {
     figures.pause_end[figures.count % 256] = os_wall_ns();
     figures.pause_total += paused;
     figures.processor_ns += paused + mark_helpers_ns();
-    if (cycle->beside)
+    if (cycle->beside) {
         figures.processor_ns += cycle->processor - phases->slices_ns;
+        if (cycle->processor > phases->slices_ns)
+            figures.beside.processor_ns += cycle->processor - phases->slices_ns;
+        figures.beside.cycles++;
+        figures.beside.rounds += phases->rounds;
+        figures.beside.slices += phases->slices;
+        figures.beside.pages += phases->pages;
+    }
     __atomic_store_n(&figures.count, figures.count + 1, __ATOMIC_RELAXED);
 }
 
@@ -302,6 +309,7 @@ struct request {
     uint32_t before;
     bool refused; /* it was to compact, and there was no memory for that */
     bool busy;    /* another goes on beside the program */
+    bool done;    /* somebody else has done it */
     bool may_go_beside, forced;
     uint32_t protection; /* the number of the one that was made for it */
     struct cycle cycle;
@@ -349,7 +357,8 @@ static void run_locked(void *argument) {
     os_lock_acquire(&gc_lock);
     thread_safe_end(self);
     request->busy = atomic_load(&beside.state) != NO_MARKING;
-    if (request->busy || (request->reason == CYCLE_PACED && figures.count != request->before)) {
+    request->done = request->reason == CYCLE_PACED && figures.count != request->before;
+    if (request->busy || request->done) {
         gc_lock_release(); /* somebody did it while this thread waited, or does it now */
         return;
     }
@@ -454,10 +463,12 @@ static void end_marked(struct thread *self) {
 
 /* Until no collection goes on beside the program. */
 static void wait_for_marking(struct thread *self) {
+    uint64_t since = os_now_ns();
     thread_safe_begin(self);
     while (atomic_load(&beside.state) == MARKING)
         os_wait(&beside.state, MARKING, -1);
     thread_safe_end(self);
+    times_add(TIMES_ASSISTS, os_now_ns() - since);
     if (atomic_load(&beside.state) == MARKED)
         end_marked(self);
     OS_KEEP_FRAME();
@@ -503,7 +514,7 @@ static void call_stopped(void *argument) {
     struct thread *self = call->self;
     os_lock_acquire(&gc_lock);
     thread_safe_end(self);
-    world_stop(self);
+    world_stop_other(self);
     call->body(call->argument);
     world_start(self);
     gc_lock_release();
@@ -543,9 +554,11 @@ bool cycle_run(struct thread *self, enum cycle_reason reason) {
     /* Without the lock: if this is an older number, one collection less is saved below. */
     struct request request = {
         .self = self, .reason = reason, .before = __atomic_load_n(&figures.count, __ATOMIC_RELAXED)};
+    uint64_t since;
     do {
         if (request.busy)
             wait_for_marking(self);
+        since = os_now_ns();
         int helpers = prepare(&request);
         thread_safe_begin(self);
         pass_loader_gate();
@@ -553,6 +566,8 @@ bool cycle_run(struct thread *self, enum cycle_reason reason) {
         os_with_modules(&modules, run_locked, &request);
         leave_loader_gate();
     } while (request.busy);
+    if (request.done)
+        times_add(TIMES_ASSISTS, os_now_ns() - since);
     if (request.cycle.beside) {
         self->marking = true;
         thread_safe_begin(self);

@@ -83,6 +83,7 @@ static const struct {
     {"compact", COMPACT, "auto: collections compact when the heap is fragmented; always: each does; all: of any type"},
     {"mark", MARK, "stop: marking while the program is stopped; watch: beside it, on trial; auto: whichever is better"},
     {"compactpause", COUNT, "with compact=auto: for at most about N milliseconds at a time"},
+    {"metrics", FLAG, "all metrics at exit, a line each"},
 };
 
 /* One of the words, up to NULL. */
@@ -124,6 +125,7 @@ static void set_debug(int knob, int64_t value) {
     case 14: knobs.compact = (enum compact_mode)value; break;
     case 15: knobs.mark = (enum mark_mode)value; break;
     case 16: knobs.compact_pause = value * 1000000; break;
+    case 17: knobs.metrics_at_exit = value != 0; break;
     case 8:
         os_fail_all_after = true; /* fall through */
         __attribute__((fallthrough));

@@ -809,10 +809,10 @@ static struct helper {
 } * helpers[MOST_HELPERS];
 static _Atomic int helper_count; /* grows under helpers_lock, behind the entries that it counts */
 static os_lock helpers_lock;
-static _Atomic uint32_t marking; /* number */
-static _Atomic int helping;      /* helpers that joined and have not finished */
-static _Atomic uint64_t helper_ns;
-static uint64_t last_helper_ns;
+static _Atomic uint32_t marking;   /* number */
+static _Atomic int helping;        /* helpers that joined and have not finished */
+static _Atomic uint64_t helper_ns; /* ever */
+static uint64_t helper_ns_before, last_helper_ns;
 static _Atomic size_t helper_bytes, helper_plain;
 static struct {
     void (*work)(void *); /* what helpers do instead of marking */
@@ -991,7 +991,7 @@ static void drain_alone(void) {
 
 void mark_begin(void) {
     watched.count = 0;
-    atomic_store(&helper_ns, 0);
+    helper_ns_before = mark_all_helpers_ns();
     atomic_store(&helper_bytes, 0);
     atomic_store(&helper_plain, 0);
     if (!marker_ready(&own))
@@ -1028,7 +1028,7 @@ bool mark_until(struct roots *roots, int markers, uint64_t deadline) {
     shared.deadline = 0;
     size_t next = atomic_load(&shared.next_root);
     roots->marked = next < roots->count ? next : roots->count;
-    last_helper_ns = atomic_load(&helper_ns);
+    last_helper_ns = mark_all_helpers_ns() - helper_ns_before;
     atomic_store(&shared.idle, 0);
     return is_done(roots);
 }
@@ -1092,6 +1092,10 @@ bool mark_is_live(uintptr_t object) {
 
 uint64_t mark_helpers_ns(void) {
     return last_helper_ns;
+}
+
+uint64_t mark_all_helpers_ns(void) {
+    return atomic_load(&helper_ns);
 }
 
 size_t mark_memory(void) {
