@@ -324,8 +324,8 @@ static void one_operation(struct random *random, void **mine, size_t count) {
     case 5: bw_set_finalizer(bw_new(pair), nothing); break;
     case 6: {
         bw_arena *arena = bw_arena_new();
-        kept = bw_arena_alloc(arena, pair);
-        kept = NULL;
+        *place = bw_arena_alloc(arena, pair);
+        *place = NULL;
         if (random_below(random, 2))
             bw_arena_free(arena);
         break;
