@@ -185,7 +185,7 @@ enum times_of {
 struct times {
     _Atomic uint64_t counts[TIMES_BUCKETS];
 };
-extern struct times times[TIMES_KINDS];
+extern struct times times_taken[TIMES_KINDS];
 void times_add(enum times_of kind, uint64_t ns);
 /* A stop is over that took so long, in which the markers' helpers used so much processor time. */
 void times_add_stop(bool other, uint64_t stopping, uint64_t stopped, uint64_t helpers);

@@ -8,7 +8,7 @@
  */
 #include "gc.h"
 
-struct times times[TIMES_KINDS];
+struct times times_taken[TIMES_KINDS];
 struct processor_times processor_times;
 
 static size_t bucket_of(uint64_t ns) {
@@ -21,7 +21,7 @@ static size_t bucket_of(uint64_t ns) {
 }
 
 void times_add(enum times_of kind, uint64_t ns) {
-    atomic_fetch_add_explicit(&times[kind].counts[bucket_of(ns)], 1, memory_order_relaxed);
+    atomic_fetch_add_explicit(&times_taken[kind].counts[bucket_of(ns)], 1, memory_order_relaxed);
 }
 
 void times_add_stop(bool other, uint64_t stopping, uint64_t stopped, uint64_t helpers) {

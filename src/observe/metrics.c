@@ -84,7 +84,7 @@ struct metric {
 #define BY_SIZE(name, field, description)                                                                              \
     { {name, description, BW_METRIC_HISTOGRAM, true, SIZES}, true, offsetof(struct now, field), NULL, size_bounds }
 #define TIMES(name, kind, description)                                                                                 \
-    { {name, description, BW_METRIC_HISTOGRAM, true, TIMES_BUCKETS}, false, 0, &times[kind], time_bounds }
+    { {name, description, BW_METRIC_HISTOGRAM, true, TIMES_BUCKETS}, false, 0, &times_taken[kind], time_bounds }
 
 static const struct metric metrics[] = {
     SECONDS("/burrow/cpu/gc:cpu-seconds", cpu_burrow,

@@ -247,7 +247,7 @@ static void child_times(void) {
                                   12345, UINT64_MAX};
     for (size_t i = 0; i < COUNT_OF(ns); i++) {
         for (size_t k = 0; k < TIMES_BUCKETS; k++)
-            atomic_store(&times[TIMES_ASSISTS].counts[k], 0);
+            atomic_store(&times_taken[TIMES_ASSISTS].counts[k], 0);
         times_add(TIMES_ASSISTS, ns[i]);
         read_all(&first);
         const bw_histogram *h = histogram(&first, "/burrow/gc/assists:seconds");
