@@ -32,6 +32,7 @@
 #include <burrow/thread.h>
 #include <burrow/control.h>
 #include <burrow/ledger.h>
+#include <burrow/metrics.h>
 #include <burrow/slice.h>
 #include <burrow/map.h>
 #include <burrow/interface.h>

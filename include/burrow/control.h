@@ -8,6 +8,7 @@
  *     poison=1       freed memory is filled with 0xdb
  *     minheap=SIZE   no collection before the heap has this size (64MiB, 1GiB, ...)
  *     ledger=1       the ledger as a table on standard error at exit
+ *     metrics=1      all metrics (burrow/metrics.h) on standard error at exit, a line each
  *     stopsignal=N   the signal that stops threads; without it the highest real-time signal but one that is not in use
  *     failcall=N     the Nth call that asks the system for memory or a thread, or is on a descriptor, fails (for tests)
  *     failfrom=N     that time and every later one

@@ -86,9 +86,11 @@ static void give_time(struct thread *self, uint32_t collections, uint64_t ns) {
 void collector_slow_down(struct thread *self, size_t over, size_t room) {
     uint32_t now = atomic_load(&ended);
     size_t eighth = pacer_goal() / 8;
+    uint64_t since = os_now_ns();
     thread_safe_begin(self);
     give_time(self, now, over < room ? LITTLE_NS : over < eighth ? MORE_NS : over < 2 * eighth ? MUCH_NS : LONG_NS);
     thread_safe_end(self);
+    times_add(TIMES_ASSISTS, os_now_ns() - since);
     OS_KEEP_FRAME();
 }
 

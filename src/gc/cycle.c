@@ -190,6 +190,14 @@ static void finish_marking(struct cycle *cycle) {
     figures.pause_total += paused;
     figures.processor_ns += processor;
     figures.minor += cycle->minor;
+    if (cycle->beside) {
+        if (cycle->processor > phases->slices_ns)
+            figures.beside.processor_ns += cycle->processor - phases->slices_ns;
+        figures.beside.cycles++;
+        figures.beside.rounds += phases->rounds;
+        figures.beside.slices += phases->slices;
+        figures.beside.pages += phases->pages;
+    }
     __atomic_store_n(&figures.count, figures.count + 1, __ATOMIC_RELEASE);
 }
 
@@ -337,6 +345,7 @@ struct request {
     uint32_t before;
     bool refused; /* it was to compact, and there was no memory for that */
     bool busy;    /* another goes on beside the program */
+    bool done;    /* somebody else has done it */
     bool may_go_beside, minor, forced;
     uint32_t protection; /* the number of the one that was made for it */
     struct cycle cycle;
@@ -386,7 +395,8 @@ static void run_locked(void *argument) {
     os_lock_acquire(&gc_lock);
     thread_safe_end(self);
     request->busy = atomic_load(&beside.state) != NO_MARKING;
-    if (request->busy || (request->reason == CYCLE_PACED && figures.count != request->before)) {
+    request->done = request->reason == CYCLE_PACED && figures.count != request->before;
+    if (request->busy || request->done) {
         gc_lock_release(); /* somebody did it while this thread waited, or does it now */
         return;
     }
@@ -495,10 +505,12 @@ static void end_marked(struct thread *self) {
 
 /* Until no collection goes on beside the program. */
 static void wait_for_marking(struct thread *self) {
+    uint64_t since = os_now_ns();
     thread_safe_begin(self);
     while (atomic_load(&beside.state) == MARKING)
         os_wait(&beside.state, MARKING, -1);
     thread_safe_end(self);
+    times_add(TIMES_ASSISTS, os_now_ns() - since);
     if (atomic_load(&beside.state) == MARKED)
         end_marked(self);
     OS_KEEP_FRAME();
@@ -544,7 +556,7 @@ static void call_stopped(void *argument) {
     struct thread *self = call->self;
     os_lock_acquire(&gc_lock);
     thread_safe_end(self);
-    world_stop(self);
+    world_stop_other(self);
     call->body(call->argument);
     world_start(self);
     gc_lock_release();
@@ -597,9 +609,11 @@ bool cycle_run(struct thread *self, enum cycle_reason reason) {
 /* `before`: the number of collections when it was seen that one is due; if there are more by now it is not. */
 static bool run(struct thread *self, enum cycle_reason reason, uint32_t before) {
     struct request request = {.self = self, .reason = reason, .before = before};
+    uint64_t since;
     do {
         if (request.busy)
             wait_for_marking(self);
+        since = os_now_ns();
         int helpers = prepare(&request);
         thread_safe_begin(self);
         pass_loader_gate();
@@ -607,6 +621,8 @@ static bool run(struct thread *self, enum cycle_reason reason, uint32_t before) 
         os_with_modules(&modules, run_locked, &request);
         leave_loader_gate();
     } while (request.busy);
+    if (request.done)
+        times_add(TIMES_ASSISTS, os_now_ns() - since);
     if (request.cycle.beside) {
         self->marking = true;
         thread_safe_begin(self);

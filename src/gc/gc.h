@@ -158,7 +158,8 @@ void thread_recovered(void); /* it goes on, on its own stack */
 extern const struct os_fault_hooks thread_fault_hooks;
 
 /* --- stop.c --- */
-void world_stop(struct thread *self); /* the caller is INSIDE and holds the gc lock */
+void world_stop(struct thread *self);       /* the caller is INSIDE and holds the gc lock */
+void world_stop_other(struct thread *self); /* the same, for something else than a collection */
 void world_start(struct thread *self);
 extern _Atomic bool world_short; /* the stop that begins is expected to be over soon, and needs one processor */
 /* `interrupted`: the stack pointer where the signal interrupted it, if it did, and `context` what the kernel saved. */
@@ -166,6 +167,36 @@ void world_park(struct thread *self, os_place place, uintptr_t interrupted, cons
 /* Calls `body` with the world stopped. The caller is INSIDE and holds no lock; `body` takes none either. */
 void world_stopped_do(struct thread *self, void (*body)(void *), void *argument);
 void world_stop_install(void);
+
+/* --- times.c: how often things took how long; added to and read by any thread at any time --- */
+/* Buckets of nanoseconds: up to the first power of two, TIMES_PARTS equal parts of each doubling, from the last power on. */
+#define TIMES_FIRST 6 /* 64 ns */
+#define TIMES_LAST 40 /* 18 minutes */
+#define TIMES_PARTS 8
+#define TIMES_BUCKETS ((size_t)(1 + (TIMES_LAST - TIMES_FIRST) * TIMES_PARTS + 1))
+enum times_of {
+    TIMES_STOPPING,       /* until all threads stood, of a collection's stops */
+    TIMES_STOPPED,        /* of the same, until they could go on; so it contains the first */
+    TIMES_STOPPING_OTHER, /* of all other stops */
+    TIMES_STOPPED_OTHER,
+    TIMES_ASSISTS, /* that a thread waited for another's collection, or was held up since that did not get on */
+    TIMES_KINDS
+};
+struct times {
+    _Atomic uint64_t counts[TIMES_BUCKETS];
+};
+extern struct times times_taken[TIMES_KINDS];
+void times_add(enum times_of kind, uint64_t ns);
+/* A stop is over that took so long, in which the markers' helpers used so much processor time. */
+void times_add_stop(bool other, uint64_t stopping, uint64_t stopped, uint64_t helpers);
+struct processor_times {
+    _Atomic uint64_t pauses; /* of collections, times the processors that the program could not use then */
+    _Atomic uint64_t pause_helpers;
+};
+extern struct processor_times processor_times; /* nanoseconds */
+/* GOMAXPROCS was `before` until now; so much it was since the start, times the time. Under the gc lock. */
+void times_processors_changed(int before);
+uint64_t times_processors_ns(void);
 
 /* --- cycle.c --- */
 /* The last two are forced: the one finds leaks, the other compacts. */
@@ -200,6 +231,10 @@ struct
     uint64_t last_wall_ns;
     size_t marked_bytes;
     struct cycle_phases phases;
+    struct { /* sums over those that were marked beside the program */
+        uint64_t cycles, rounds, slices, pages;
+        uint64_t processor_ns; /* of the collecting thread, without the stops */
+    } beside;
 };
 extern struct cycle_figures figures;
 
@@ -248,8 +283,10 @@ size_t mark_bytes_searched(void);    /* of them, without large objects that hold
 bool mark_is_live(uintptr_t object); /* an object's first byte, while marking */
 /* Calls `work` on so many threads at once, the caller's among them: those that can be had. The world is stopped. */
 void mark_in_parallel(void (*work)(void *), void *argument, int markers);
-uint64_t mark_helpers_ns(void); /* processor time of the helpers in the last marking, */
-uint64_t mark_assists_ns(void); /* and of threads of the program */
+uint64_t mark_helpers_ns(void);     /* processor time of the helpers in the last marking, */
+uint64_t mark_assists_ns(void);     /* and of threads of the program; */
+uint64_t mark_all_helpers_ns(void); /* and ever */
+uint64_t mark_all_assists_ns(void);
 /* SAFE and without a lock, the loader's above all: making a thread takes locks of libc that a stopped thread, or one
  * within dlopen that waits for the loader's lock, may hold. */
 void mark_make_helpers(int wanted);
@@ -375,7 +412,7 @@ struct knobs {
     int64_t memory_limit;
     size_t min_heap;
     int processors;
-    bool trace, verify, ledger_at_exit, leaks, survives_quit, sched_detail;
+    bool trace, verify, ledger_at_exit, metrics_at_exit, leaks, survives_quit, sched_detail;
     uint32_t sched_trace;
     int stop_signal;
     _Atomic enum compact_mode compact;
@@ -391,6 +428,10 @@ static inline int knobs_processors(void) { /* it may change at any time */
 }
 
 /* --- told by the floors above, where they are linked --- */
+struct goroutine_counts {
+    uint64_t all;                                 /* bw_num_goroutine */
+    uint64_t running, outside, runnable, waiting; /* without the main thread; outside: in bw_blocking */
+};
 typedef void gc_visit(void *context, uintptr_t lo, uintptr_t hi);
 struct gc_scheduler_hooks {
     /* Stacks that no thread is on, and what else of the scheduler's memory is searched; the world is stopped. Without
@@ -412,6 +453,7 @@ struct gc_scheduler_hooks {
     void (*blocking_begins)(struct thread *self);    /* bw_blocking; INSIDE */
     void (*thread_rests)(struct thread *self);       /* it ends, or has no more to finalize; INSIDE, no lock held */
     struct thread *(*blocking_ended)(struct thread *self); /* INSIDE; it may have to wait, and be another thread then */
+    void (*count)(struct goroutine_counts *counts, bool stopped); /* if the world is not stopped, only all of them */
 };
 extern const struct gc_scheduler_hooks gc_scheduler_hooks __attribute__((weak));
 static inline const struct gc_scheduler_hooks *gc_scheduler_hooks_if_linked(void) {
@@ -430,7 +472,7 @@ static inline const struct gc_cycle_hooks *gc_cycle_hooks_if_linked(void) {
 struct gc_hooks {
     void (*after_cycle)(const char *reason);                   /* the trace line; the gc lock is held, the world runs */
     void (*after_compaction)(const bw_compaction *compaction); /* its line, under the gc lock */
-    void (*at_exit)(void);                                     /* the ledger is wanted at exit */
+    void (*at_exit)(void);                                     /* the ledger or the metrics are wanted at exit */
     struct layout *(*layout_of_size)(const struct layout *layout,
                                      size_t bytes); /* an array of the same elements; NULL: no array */
     bool (*any_refers)(const void *type); /* is the word behind this one, the first of a bw_any, surely a reference? */

@@ -85,6 +85,7 @@ static const struct {
     {"compact", COMPACT, "auto: collections compact when the heap is fragmented; always: each does; all: of any type"},
     {"mark", MARK, "stop: marking while the program is stopped; watch: beside it; auto: whichever is better"},
     {"compactpause", COUNT, "with compact=auto: for at most about N milliseconds at a time"},
+    {"metrics", FLAG, "all metrics at exit, a line each"},
     {"minor", MINOR,
      "collections that mark only what is new, where pages are watched: auto: where it pays; always: if it can be"},
 };
@@ -133,7 +134,8 @@ static void set_debug(int knob, int64_t value) {
     case 14: knobs.compact = (enum compact_mode)value; break;
     case 15: knobs.mark = (enum mark_mode)value; break;
     case 16: knobs.compact_pause = value * 1000000; break;
-    case 17: knobs.minor = (enum minor_mode)value; break;
+    case 17: knobs.metrics_at_exit = value != 0; break;
+    case 18: knobs.minor = (enum minor_mode)value; break;
     case 8:
         os_fail_all_after = true; /* fall through */
         __attribute__((fallthrough));

@@ -864,11 +864,11 @@ static struct helper {
 } * helpers[MOST_HELPERS];
 static _Atomic int helper_count; /* grows under helpers_lock, behind the entries that it counts */
 static os_lock helpers_lock;
-static _Atomic uint32_t marking; /* number */
-static _Atomic int helping;      /* helpers that joined and have not finished */
-static _Atomic uint64_t helper_ns;
-static uint64_t last_helper_ns;
+static _Atomic uint32_t marking;   /* number */
+static _Atomic int helping;        /* helpers that joined and have not finished */
+static _Atomic uint64_t helper_ns; /* ever */
 static _Atomic uint64_t assist_ns; /* of threads of the program */
+static uint64_t helper_ns_before, last_helper_ns, assist_ns_before;
 static _Atomic size_t helper_bytes, helper_plain;
 static struct {
     void (*work)(void *); /* what helpers do instead of marking */
@@ -1117,8 +1117,8 @@ static void drain_alone(void) {
 
 void mark_begin(void) {
     watched.count = 0;
-    atomic_store(&helper_ns, 0);
-    atomic_store(&assist_ns, 0);
+    helper_ns_before = mark_all_helpers_ns();
+    assist_ns_before = mark_all_assists_ns();
     atomic_store(&helper_bytes, 0);
     atomic_store(&helper_plain, 0);
     if (!marker_ready(&own))
@@ -1155,7 +1155,7 @@ bool mark_until(struct roots *roots, int markers, uint64_t deadline) {
     shared.deadline = 0;
     size_t next = atomic_load(&shared.next_root);
     roots->marked = next < roots->count ? next : roots->count;
-    last_helper_ns = atomic_load(&helper_ns);
+    last_helper_ns = mark_all_helpers_ns() - helper_ns_before;
     atomic_store(&shared.idle, 0);
     return is_done(roots);
 }
@@ -1221,8 +1221,16 @@ uint64_t mark_helpers_ns(void) {
     return last_helper_ns;
 }
 
-uint64_t mark_assists_ns(void) {
+uint64_t mark_all_helpers_ns(void) {
+    return atomic_load(&helper_ns);
+}
+
+uint64_t mark_all_assists_ns(void) {
     return atomic_load(&assist_ns);
+}
+
+uint64_t mark_assists_ns(void) {
+    return mark_all_assists_ns() - assist_ns_before;
 }
 
 size_t mark_memory(void) {

@@ -280,8 +280,10 @@ int bw_gomaxprocs(int n) {
     struct thread *self = thread_enter();
     gc_lock_acquire(self);
     int before = knobs_processors();
-    if (n >= 1)
+    if (n >= 1) {
+        times_processors_changed(before);
         __atomic_store_n(&knobs.processors, n, __ATOMIC_RELAXED);
+    }
     gc_lock_release();
     if (gc_scheduler_hooks_if_linked())
         gc_scheduler_hooks_if_linked()->processors_changed(self);

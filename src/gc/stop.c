@@ -16,6 +16,10 @@ _Atomic uint32_t world_number;
 _Atomic bool world_short;
 static _Atomic uint32_t acknowledgements;
 static struct thread *stopper;
+static struct { /* the stop that goes on; the stopper's */
+    uint64_t began, stopping, helpers;
+    bool other;
+} pause_now;
 
 #define SPIN_NS 100000
 #define AGAIN_NS (OS_STOP_SIGNAL_MAY_MISS ? 300000 : 10000000)
@@ -89,6 +93,7 @@ static void stop_one(struct thread *thread, void *context) {
 }
 
 void world_stop(struct thread *self) {
+    uint64_t began = os_now_ns();
     os_lock_acquire(&threads_lock);
     stopper = self;
     uint32_t number = atomic_load(&world_number) + 1;
@@ -114,11 +119,24 @@ void world_stop(struct thread *self) {
             sent = os_now_ns();
         }
     }
+    pause_now.began = began;
+    pause_now.stopping = os_now_ns() - began;
+    pause_now.helpers = mark_all_helpers_ns();
+    pause_now.other = false;
+}
+
+void world_stop_other(struct thread *self) {
+    world_stop(self);
+    pause_now.other = true;
 }
 
 void world_start(struct thread *self) {
     (void)self;
+    bool other = pause_now.other;
+    uint64_t stopping = pause_now.stopping, stopped = os_now_ns() - pause_now.began;
+    uint64_t helpers = mark_all_helpers_ns() - pause_now.helpers;
     atomic_fetch_add(&world_number, 1);
     os_wake(&world_number, INT32_MAX);
     os_lock_release(&threads_lock);
+    times_add_stop(other, stopping, stopped, helpers);
 }

@@ -106,7 +106,7 @@ static void runtime_make_once(void) {
     os_fault_panics(&thread_fault_hooks);
     os_watch_fork();
     atomic_store(&runtime_made, true);
-    if (knobs.ledger_at_exit)
+    if (knobs.ledger_at_exit || knobs.metrics_at_exit)
         observe_hooks.at_exit();
 }
 
@@ -492,7 +492,7 @@ static void hook_fork_prepare(void) {
         self = thread_enter();
         cycle_hold(self);
         forking = true;
-        world_stop(self);
+        world_stop_other(self);
         atomic_store(&fork_gate, GATE_SHUT);
         world_start(self);
         os_lock_acquire(&threads_lock); /* threads that only begin or end */

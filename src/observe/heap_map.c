@@ -205,7 +205,7 @@ static bool take(struct heap_map *map) {
     struct thread *self = thread_enter();
     gc_lock_acquire(self);
     heap_sweep_all();
-    world_stop(self);
+    world_stop_other(self);
     bool good = look(map);
     world_start(self);
     gc_lock_release();

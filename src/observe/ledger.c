@@ -105,19 +105,22 @@ static bw_amount plus(bw_amount a, bw_amount b) {
     return (bw_amount){a.bytes + b.bytes, a.objects + b.objects};
 }
 
-/* The caller is INSIDE and holds no lock. */
-void ledger_take(struct thread *self, bw_ledger_t *ledger) {
+void ledger_look(bw_ledger_t *ledger) {
     memset(ledger, 0, sizeof *ledger);
-    gc_lock_acquire(self);
-    world_stop(self);
     sum(ledger);
-    world_start(self);
-    gc_lock_release();
     ledger->alloc = plus(ledger->new_, ledger->make);
     ledger->reclaim = plus(ledger->nil, ledger->zero);
     ledger->layout =
         plus(plus(plus(ledger->struct_, ledger->slice), plus(ledger->map, ledger->channel)), ledger->interface_);
     ledger->safe = plus(plus(ledger->sync, ledger->atomic), ledger->error);
+}
+
+void ledger_take(struct thread *self, bw_ledger_t *ledger) {
+    gc_lock_acquire(self);
+    world_stop_other(self);
+    ledger_look(ledger);
+    world_start(self);
+    gc_lock_release();
 }
 
 void bw_ledger(bw_ledger_t *ledger) {
@@ -153,7 +156,10 @@ void bw_ledger_print(int fd) {
 }
 
 static void print_at_exit(void) {
-    bw_ledger_print(2);
+    if (knobs.ledger_at_exit)
+        bw_ledger_print(2);
+    if (knobs.metrics_at_exit)
+        bw_metrics_print(2);
 }
 
 static void want_at_exit(void) {

@@ -11,5 +11,13 @@ void trace_compaction(const bw_compaction *compaction);
 
 /* Fills the ledger; the caller is INSIDE and holds no lock. */
 void ledger_take(struct thread *self, bw_ledger_t *ledger);
+void ledger_look(bw_ledger_t *ledger); /* the same; the world is stopped */
+
+/* Bytes of the system's memory; `released` is of `free`. */
+struct memory_figures {
+    uint64_t used, free, released;
+    uint64_t marking, records; /* mark bytes and stacks; other bookkeeping */
+};
+void memory_look(struct memory_figures *memory);
 
 #endif

@@ -3,6 +3,18 @@
 
 #include <string.h>
 
+/* Others take and give pages meanwhile, unless the world is stopped: what is part of something is never more than that. */
+void memory_look(struct memory_figures *memory) {
+    uint64_t held = atomic_load(&heap.dirty_free_pages) << PAGE_SHIFT;
+    memory->used = heap_committed();
+    memory->free = atomic_load(&heap.free_pages) << PAGE_SHIFT;
+    if (memory->free > memory->used)
+        memory->free = memory->used;
+    memory->released = memory->free > held ? memory->free - held : 0;
+    memory->marking = memory->used / GRANULE_BYTES + mark_memory();
+    memory->records = atomic_load(&heap.span_records);
+}
+
 void bw_read_mem_stats(bw_mem_stats *stats) {
     struct thread *self = thread_enter();
     bw_ledger_t ledger;
@@ -13,13 +25,14 @@ void bw_read_mem_stats(bw_mem_stats *stats) {
     stats->mallocs = ledger.alloc.objects;
     stats->frees = ledger.reclaim.objects;
     stats->heap_objects = ledger.layout.objects;
-    size_t used = heap_committed(), free_bytes = atomic_load(&heap.free_pages) << PAGE_SHIFT;
-    stats->heap_sys = used;
-    stats->heap_idle = free_bytes;
-    stats->heap_inuse = used - free_bytes;
-    stats->heap_released = free_bytes - (atomic_load(&heap.dirty_free_pages) << PAGE_SHIFT);
-    stats->gc_sys = used / GRANULE_BYTES + mark_memory();
-    stats->other_sys = atomic_load(&heap.span_records);
+    struct memory_figures memory;
+    memory_look(&memory);
+    stats->heap_sys = memory.used;
+    stats->heap_idle = memory.free;
+    stats->heap_inuse = memory.used - memory.free;
+    stats->heap_released = memory.released;
+    stats->gc_sys = memory.marking;
+    stats->other_sys = memory.records;
     stats->sys = stats->heap_sys + stats->gc_sys + stats->other_sys;
     stats->next_gc = pacer_goal();
     stats->last_gc = figures.count ? figures.pause_end[(figures.count + 255) % 256] : 0;

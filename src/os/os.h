@@ -162,6 +162,7 @@ uint64_t os_thread_cpu_ns(void); /* this thread's processor time */
 uint64_t os_process_cpu_ns(void);
 uint64_t os_processor_ns_of(pid_t thread); /* the same of another thread of this process; 0 if it is gone */
 uint64_t os_start_ns(void);                /* monotonic time of the first call */
+uint64_t os_memory_limit(void);            /* bytes, of the cgroups this process is in; UINT64_MAX: none */
 int os_cpu_count(void);                    /* processors this process may use: affinity and cgroup quota */
 uint64_t os_random(void);                  /* unpredictable for other processes; for seeds, not for keys */
 const char *os_getenv(const char *name);

@@ -59,33 +59,57 @@ static bool read_small_file(const char *path, char *text, size_t room) {
     return true;
 }
 
-/* The processors that a cgroup's quota pays for, rounded up; 0 if there is no quota. Version 2 names the group in
- * /proc/self/cgroup after "0::"; every group up to the root can have one. */
-static int cgroup_cpu_count(void) {
+/* Calls `look` with the contents of the file of that name of each cgroup that this process is in, up to the root: each can
+ * have a limit. Version 2 names the group in /proc/self/cgroup after "0::". */
+static void each_cgroup(const char *name, void (*look)(const char *text, void *context), void *context) {
     char groups[4096], path[4400], text[128];
-    int least = 0;
     if (!read_small_file("/proc/self/cgroup", groups, sizeof groups))
-        return 0;
+        return;
     char *group = strstr(groups, "0::/");
     if (group == NULL)
-        return 0;
+        return;
     group += 3;
     group[strcspn(group, "\n")] = 0;
-    for (;;) {
-        snprintf(path, sizeof path, "/sys/fs/cgroup%s/cpu.max", group);
-        long quota, period;
-        if (read_small_file(path, text, sizeof text) && sscanf(text, "%ld %ld", &quota, &period) == 2 && period > 0) {
-            int count = (int)((quota + period - 1) / period);
-            if (count < 1)
-                count = 1;
-            if (least == 0 || count < least)
-                least = count;
-        }
-        char *slash = strrchr(group, '/');
-        if (slash == NULL)
-            return least;
-        *slash = 0;
+    for (char *slash = group; slash != NULL;) {
+        snprintf(path, sizeof path, "/sys/fs/cgroup%s/%s", group, name);
+        if (read_small_file(path, text, sizeof text))
+            look(text, context);
+        slash = strrchr(group, '/');
+        if (slash)
+            *slash = 0;
     }
+}
+
+static void look_at_quota(const char *text, void *context) {
+    int *least = context;
+    long quota, period;
+    if (sscanf(text, "%ld %ld", &quota, &period) != 2 || period <= 0)
+        return;
+    int count = (int)((quota + period - 1) / period);
+    if (count < 1)
+        count = 1;
+    if (*least == 0 || count < *least)
+        *least = count;
+}
+
+/* The processors that the quota pays for, rounded up; 0 if there is no quota. */
+static int cgroup_cpu_count(void) {
+    int least = 0;
+    each_cgroup("cpu.max", look_at_quota, &least);
+    return least;
+}
+
+static void look_at_memory(const char *text, void *context) {
+    uint64_t *least = context;
+    unsigned long long bytes;
+    if (sscanf(text, "%llu", &bytes) == 1 && bytes < *least)
+        *least = bytes;
+}
+
+uint64_t os_memory_limit(void) {
+    uint64_t least = UINT64_MAX;
+    each_cgroup("memory.max", look_at_memory, &least);
+    return least;
 }
 
 int os_cpu_count(void) {

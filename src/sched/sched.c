@@ -474,4 +474,5 @@ const struct gc_scheduler_hooks gc_scheduler_hooks = {
     .thread_rests = deadlock_look_again,
     .blocking_begins = blocking_begins,
     .blocking_ended = blocking_ended,
+    .count = trace_count,
 };

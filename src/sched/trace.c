@@ -121,6 +121,31 @@ static void put_details(void *argument) {
     stacks_each(put_goroutine, text);
 }
 
+/* What a worker was handed, or has found for another, is on its way to run. */
+static void count_of(struct worker *worker, struct goroutine_counts *counts) {
+    counts->runnable += queued(worker) + (atomic_load(&worker->handed) != NULL) + (uint32_t)(worker->stashed != NULL);
+    if (worker->current == NULL || worker->current == &worker->idle)
+        return;
+    if (worker->thread->blocking)
+        counts->outside++;
+    else
+        counts->running++;
+}
+
+void trace_count(struct goroutine_counts *counts, bool stopped) {
+    *counts = (struct goroutine_counts){.all = (uint64_t)sched_goroutines() + 1};
+    if (!stopped)
+        return;
+    counts->runnable = global_waiting();
+    for (int i = 0, count = atomic_load(&worker_count); i < count; i++) {
+        struct worker *worker = atomic_load(&workers[i]);
+        if (worker && worker->thread)
+            count_of(worker, counts);
+    }
+    uint64_t others = 1 + counts->runnable + counts->running + counts->outside;
+    counts->waiting = counts->all > others ? counts->all - others : 0;
+}
+
 static void trace(void *argument) {
     (void)argument;
     static _Atomic uint32_t nobody;

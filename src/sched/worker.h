@@ -152,6 +152,7 @@ void quit_watch(struct thread *self); /* INSIDE, no lock held */
 
 /* --- trace.c --- */
 void trace_watch(struct thread *self); /* INSIDE, no lock held */
+void trace_count(struct goroutine_counts *counts, bool stopped);
 struct sched_figures {
     int processors, busy, seeking, idle; /* busy: workers that do not sleep */
 };
