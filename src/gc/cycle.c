@@ -640,6 +640,7 @@ static bool run(struct thread *self, enum cycle_reason reason, uint32_t before) 
     memory_keep_limit();
     specials_start_threads(self);
     background_after_cycle(self);
+    ahead_start(self);
     if (knobs.leaks && gc_scheduler_hooks_if_linked())
         gc_scheduler_hooks_if_linked()->leaks_told(self);
     OS_KEEP_FRAME();

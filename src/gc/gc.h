@@ -392,6 +392,10 @@ uint32_t
 pacer_limiter_enabled(void); /* the last collection after which the memory limit was not kept, so that collecting
                                        * takes at most half of the time; 0: none */
 
+/* --- ahead.c --- */
+void ahead_start(struct thread *self); /* INSIDE, no lock held */
+void ahead_forget_thread(void);
+
 /* --- background.c --- */
 void background_after_cycle(struct thread *self); /* INSIDE, no lock held */
 void background_forget_thread(void);

@@ -528,6 +528,7 @@ static void hook_fork_child(void) {
     mark_forget_helpers();
     beside_forked();
     collector_forget_thread();
+    ahead_forget_thread();
     specials_forget_threads();
     os_own_threads_forget();
     background_forget_thread();

@@ -111,6 +111,19 @@ static bool find_run(struct cache *cache, struct layout *layout, bw__run **run, 
 
 /* --- spans: from the partial list, by sweeping, new --- */
 
+/* The heap is used where it was not before: soon what follows will be, too. */
+static void tell_ahead(const struct span *span) {
+    size_t end = span->base - heap.base + (span->pages << PAGE_SHIFT), before = atomic_load(&heap.ahead);
+    if (end <= before)
+        return;
+    end = (end + OS_HUGE_PAGE - 1) & ~(OS_HUGE_PAGE - 1);
+    if (atomic_compare_exchange_strong(&heap.ahead, &before, end) &&
+        atomic_load_explicit(&heap.looks_ahead, memory_order_relaxed)) {
+        atomic_fetch_add(&heap.ahead_asked, 1);
+        os_wake(&heap.ahead_asked, 1);
+    }
+}
+
 static struct span *span_new(struct layout *layout, uint16_t home) {
     struct span *span = pages_allocate(layout->span_pages, 1);
     if (span == NULL)
@@ -132,6 +145,7 @@ static struct span *span_new(struct layout *layout, uint16_t home) {
     }
     pages_mark_dirty(span->base, span->pages);
     pages_set_span(span, span, layout->number);
+    tell_ahead(span);
     return span;
 }
 

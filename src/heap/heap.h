@@ -183,6 +183,11 @@ struct heap {
      * then no page becomes another span's, and no slot another object's that was freed since marking began. Changes while
      * the world is stopped. */
     _Atomic uint32_t born;
+    /* Where spans of small objects were made last that lie higher than any before, rounded up to huge pages; how often that
+     * grew; whether somebody wants to know. */
+    _Atomic size_t ahead;
+    _Atomic uint32_t ahead_asked;
+    _Atomic bool looks_ahead;
     bool watched;           /* pages are added to what the system watches as the heap grows; under the pages lock */
     _Atomic uint32_t cycle; /* collections so far; a span is swept when span->swept == cycle */
     _Atomic size_t handed;  /* bytes handed to threads since the last collection */
@@ -251,6 +256,7 @@ const char *heap_describe(const void *address, char *text, size_t room); /* for 
 /* --- pages.c: runs of pages, best fit, coalesced --- */
 struct span *pages_allocate(size_t count, size_t align_pages); /* NULL: out of memory */
 void pages_free(struct span *span); /* while marking: they stay what they are until pages_free_deferred */
+bool pages_grow(void);              /* free pages at the end of the heap */
 void pages_free_deferred(void);     /* the world is stopped */
 bool pages_watch(void);             /* the system watches the heap from here on, also what it grows by; false: no */
 bool pages_dirty(uintptr_t base, size_t count);

@@ -191,6 +191,29 @@ static bool cut(struct span *run, size_t count) {
     return true;
 }
 
+/* Free pages at the end of the heap, so many or more. */
+static bool grow(size_t count) {
+    struct span *fresh = record_take();
+    size_t bytes;
+    if (fresh == NULL)
+        return false;
+    if (!heap_grow(count * PAGE_BYTES, &fresh->base, &bytes)) {
+        record_return(fresh);
+        return false;
+    }
+    fresh->pages = bytes >> PAGE_SHIFT;
+    count_free(fresh, true);
+    give(fresh);
+    return true;
+}
+
+bool pages_grow(void) {
+    os_lock_acquire(&pages_lock);
+    bool grown = grow(1);
+    os_lock_release(&pages_lock);
+    return grown;
+}
+
 struct span *pages_allocate(size_t count, size_t align_pages) {
     size_t wanted = count + (align_pages > 1 ? align_pages - 1 : 0);
     if (count == 0 || wanted < count || wanted >= heap.tables_for >> PAGE_SHIFT)
@@ -204,17 +227,10 @@ struct span *pages_allocate(size_t count, size_t align_pages) {
         run = bin_find(wanted);
     }
     if (run == NULL) {
-        struct span *fresh = record_take();
-        size_t bytes;
-        if (fresh == NULL || !heap_grow(wanted * PAGE_BYTES, &fresh->base, &bytes)) {
-            if (fresh)
-                record_return(fresh);
+        if (!grow(wanted)) {
             os_lock_release(&pages_lock);
             return NULL;
         }
-        fresh->pages = bytes >> PAGE_SHIFT;
-        count_free(fresh, true);
-        give(fresh);
         run = bin_find(wanted);
     }
     bin_remove(run);

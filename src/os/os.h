@@ -95,7 +95,9 @@ size_t os_release_within(uintptr_t lo, uintptr_t hi); /* the pages that are whol
 bool os_forbid(void *at, size_t bytes);               /* gives it back, and any access faults */
 bool os_allow(void *at, size_t bytes);                /* ends os_forbid */
 bool os_guard(void *at, size_t bytes);                /* any access faults; costs no mapping of its own where it can */
-void os_want_huge_pages(void *at, size_t bytes);      /* a wish */
+void os_populate(
+    void *at, size_t bytes); /* as if each page were written, with what it has; a wish, before Linux 5.14 a vain one */
+void os_want_huge_pages(void *at, size_t bytes); /* a wish */
 void os_want_small_pages(void *at, size_t bytes);
 void *os_map(size_t bytes); /* zeroed memory for the library's own use; NULL */
 void os_unmap(void *at, size_t bytes);

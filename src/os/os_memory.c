@@ -106,6 +106,16 @@ bool os_guard(void *at, size_t bytes) {
     return !os_fail_now() && (madvise(at, bytes, MADV_GUARD_INSTALL) == 0 || mprotect(at, bytes, PROT_NONE) == 0);
 }
 
+#ifndef MADV_POPULATE_WRITE /* Linux 5.14 */
+#define MADV_POPULATE_WRITE 23
+#endif
+void os_populate(void *at, size_t bytes) {
+    uintptr_t page = os_page_bytes(), lo = (uintptr_t)at & ~(page - 1),
+              hi = ((uintptr_t)at + bytes + page - 1) & ~(page - 1);
+    if (!os_fail_now())
+        madvise((void *)lo, hi - lo, MADV_POPULATE_WRITE);
+}
+
 void os_want_small_pages(void *at, size_t bytes) {
     madvise(at, bytes, MADV_NOHUGEPAGE);
 }

@@ -86,7 +86,8 @@ static UNUSED void check_sums(const struct reading *r) {
     CHECK(number(r, "/gc/scan/heap:bytes") <= number(r, "/memory/classes/heap/objects:bytes"));
     CHECK(number(r, "/gc/finalizers/executed:finalizers") <= number(r, "/gc/finalizers/queued:finalizers"));
     CHECK(number(r, "/gc/cleanups/executed:cleanups") <= number(r, "/gc/cleanups/queued:cleanups"));
-    CHECK(seconds(r, "/cpu/classes/gc/pause:cpu-seconds") + seconds(r, "/cpu/classes/gc/mark/dedicated:cpu-seconds") ==
+    CHECK(seconds(r, "/cpu/classes/gc/mark/dedicated:cpu-seconds") +
+              seconds(r, "/cpu/classes/gc/mark/assist:cpu-seconds") + seconds(r, "/cpu/classes/gc/pause:cpu-seconds") ==
           seconds(r, "/cpu/classes/gc/total:cpu-seconds"));
     CHECK(seconds(r, "/cpu/classes/gc/pause:cpu-seconds") <= seconds(r, "/cpu/classes/total:cpu-seconds"));
     CHECK(number(r, "/sched/goroutines/running:goroutines") + number(r, "/sched/goroutines/runnable:goroutines") +
