@@ -52,7 +52,7 @@ static int markers_wanted(bool minor) {
 }
 
 bool cycle_prefers_beside(void) {
-    return knobs.mark == MARK_WATCH || (knobs.mark == MARK_AUTO && !beside_refuses() && pacer_beside_pays());
+    return marking_way() != MARKS_STOPPED;
 }
 
 struct cycle {
@@ -62,14 +62,18 @@ struct cycle {
     uint64_t marking;   /* it took, without what was searched again */
     uint64_t processor; /* the collecting thread's time beside the program, slices among it */
     bool paced, leaks, beside, minor;
+    enum marking_way way; /* how it was to be marked; */
+    bool fell_back;       /* in the end it was with the world stopped */
     int markers;
     size_t handed;      /* when marking began */
     size_t live;        /* then: what was there, alive or not */
     size_t first_pages; /* of the first round */
 };
 
-/* The program has the other processors. */
+/* The program has the other processors. A copy of it marks alone. */
 static int markers_beside(const struct cycle *cycle) {
+    if (cycle->way == MARKS_SNAPSHOT)
+        return 1;
     int half = knobs_processors() > 1 ? knobs_processors() / 2 : 1;
     return cycle->markers < half ? cycle->markers : half;
 }
@@ -96,6 +100,10 @@ static void mark_watched(bool leaks) {
             mark_drain();
         }
     } while (weak_maps_visit());
+}
+
+void cycle_mark_reached(void) {
+    mark_watched(false);
 }
 
 static void find_leaks(int markers) {
@@ -176,7 +184,7 @@ static void finish_marking(struct cycle *cycle) {
                                             .handed = last_handed,
                                             .born = born,
                                             .paced = cycle->paced,
-                                            .beside = cycle->beside,
+                                            .beside = cycle->beside && !cycle->fell_back,
                                             .minor = cycle->minor,
                                             .watched = beside_keeps_marks(),
                                             .share = cycle->markers / markers_beside(cycle),
@@ -201,12 +209,13 @@ static void finish_marking(struct cycle *cycle) {
     __atomic_store_n(&figures.count, figures.count + 1, __ATOMIC_RELEASE);
 }
 
-static void collect(struct cycle *cycle) {
+static void collect(struct cycle *cycle, bool begun) {
     uint64_t stopped = os_now_ns();
     figures.phases.rounds = figures.phases.slices = 0;
     figures.phases.minor = false;
     figures.phases.stop = stopped - cycle->began;
-    begin_marking(cycle);
+    if (!begun)
+        begin_marking(cycle);
     mark_from_roots(&roots, cycle->markers);
     figures.phases.mark = os_now_ns() - stopped;
     cycle->marking = figures.phases.mark;
@@ -216,13 +225,16 @@ static void collect(struct cycle *cycle) {
 
 /* --- marking beside the program, in three parts --- */
 
-/* The world is stopped, and the pages that are to be watched are protected. What the roots refer to is noted, so that
- * marking can begin; they are all searched again in the end. */
+/* The world is stopped, and the pages that are to be watched are protected, or a copy of the process is made. What the
+ * roots refer to is noted, so that marking can begin; they are all searched again in the end. */
 static void begin_beside(struct cycle *cycle) {
     begin_marking(cycle);
-    atomic_store(&heap.born, mark_live);
     mark_push_roots(&roots);
-    roots.count = roots.marked = 0;
+    cycle->beside = cycle->way != MARKS_SNAPSHOT || snapshot_begin();
+    if (cycle->beside) {
+        atomic_store(&heap.born, mark_live);
+        roots.count = roots.marked = 0;
+    }
 }
 
 /* Rounds go on until so few pages were written that the last stop is short; a program that writes pages faster than they
@@ -309,22 +321,40 @@ static bool mark_in_rounds(struct thread *self, struct cycle *cycle) {
     return true;
 }
 
-/* The world is stopped again. */
+/* The same with a copy of the process that marks. */
+static bool mark_in_copy(struct cycle *cycle) {
+    struct cycle_phases *phases = &figures.phases;
+    uint64_t processor = os_thread_cpu_ns();
+    phases->rounds = phases->slices = 0;
+    phases->slices_ns = phases->longest_slice_ns = phases->pages = 0;
+    phases->snapshot = snapshot_take(&phases->snapshot_times);
+    cycle->marking = phases->snapshot_times.processor_ns;
+    cycle->processor = cycle->marking + os_thread_cpu_ns() - processor;
+    return phases->snapshot;
+}
+
+/* The world is stopped again. If it failed, what was made meanwhile has the live byte and was not searched. */
 static void finish_beside(struct cycle *cycle, bool failed) {
     figures.phases.stop = cycle->paused;
     figures.phases.mark = cycle->began - cycle->marking_since;
     roots_collect(&roots, &modules, false);
     specials_push_roots();
-    beside_begin_pass(failed ? PASS_ALL : PASS_TELL, MANY_PAGES);
+    if (failed || cycle->way == MARKS_WATCHING)
+        beside_begin_pass(failed ? PASS_ALL : PASS_TELL, MANY_PAGES);
     mark_from_roots(&roots, cycle->markers);
     if (beside_pass_failed()) {
         failed = true;
         beside_begin_pass(PASS_ALL, MANY_PAGES);
         mark_from_roots(&roots, cycle->markers);
     }
-    beside_marked(cycle->minor, failed);
+    if (cycle->way == MARKS_WATCHING)
+        beside_marked(cycle->minor, failed);
     figures.phases.last_pages = beside_pages();
+    cycle->fell_back = failed;
+    if (failed)
+        cycle->marking = os_now_ns() - cycle->began;
     finish_marking(cycle);
+    snapshot_end();
 }
 
 /* After a collection, in the same stop. */
@@ -346,7 +376,8 @@ struct request {
     bool refused; /* it was to compact, and there was no memory for that */
     bool busy;    /* another goes on beside the program */
     bool done;    /* somebody else has done it */
-    bool may_go_beside, minor, forced;
+    bool minor, forced;
+    enum marking_way way;
     uint32_t protection; /* the number of the one that was made for it */
     struct cycle cycle;
 };
@@ -374,15 +405,19 @@ static void end_cycle(const struct request *request) {
 static int prepare(struct request *request) {
     gc_lock_acquire(request->self);
     int markers = request->reason == CYCLE_COMPACT ? knobs_processors() : markers_wanted(false);
-    request->may_go_beside = request->minor = false;
+    request->way = MARKS_STOPPED;
+    request->minor = false;
     if (atomic_load(&beside.state) == NO_MARKING) {
         heap_sweep_all();
-        bool may = request->reason == CYCLE_PACED || request->reason == CYCLE_FORCED;
-        may = may && cycle_prefers_beside() && beside_works();
-        request->minor = may && request->reason == CYCLE_PACED && pacer_wants_minor() && beside_keeps_marks();
+        /* Where the world would be stopped for less than a millisecond that is better. */
+        if (request->reason == CYCLE_PACED || request->reason == CYCLE_FORCED)
+            request->way = marking_way_tried();
+        bool watches = request->way == MARKS_WATCHING;
+        request->minor = watches && request->reason == CYCLE_PACED && pacer_wants_minor() && beside_keeps_marks();
         if (request->minor)
             request->protection = beside_go_on_watching();
-        request->may_go_beside = may && (request->minor || beside_protect(&request->protection));
+        else if (watches && !beside_protect(&request->protection))
+            request->way = MARKS_STOPPED;
     }
     gc_lock_release();
     return markers - 1;
@@ -412,14 +447,18 @@ static void run_locked(void *argument) {
     bool compacts = request->reason == CYCLE_COMPACT || by_itself;
     if (compacts)
         cycle->markers = knobs_processors();
-    cycle->beside = request->may_go_beside && !compacts && !cycle->leaks;
+    cycle->way = compacts || cycle->leaks ? MARKS_STOPPED : request->way;
+    cycle->beside = cycle->way != MARKS_STOPPED;
     cycle->minor =
         cycle->beside && request->minor && beside_keeps_marks(); /* or another thread has protected all since */
+    figures.phases.snapshot = false;
+    figures.phases.failed = NULL;
     cycle->began = os_now_ns();
     atomic_store(&world_short, cycle->markers == 1 || cycle->beside);
     world_stop(self); /* its place is where it became SAFE: nothing of the program's is below */
-    if (cycle->beside) {
+    if (cycle->way != MARKS_STOPPED)
         begin_beside(cycle);
+    if (cycle->beside) {
         world_start(self);
         cycle->marking_since = os_now_ns();
         cycle->paused = cycle->marking_since - cycle->began;
@@ -428,7 +467,7 @@ static void run_locked(void *argument) {
         gc_lock_release();
         return;
     }
-    collect(cycle);
+    collect(cycle, cycle->way != MARKS_STOPPED);
     if (request->protection == 0 && beside_keeps_marks())
         request->protection = beside_go_on_watching();
     if (compacts)
@@ -504,7 +543,7 @@ static void end_marked(struct thread *self) {
 }
 
 /* Until no collection goes on beside the program. */
-static void wait_for_marking(struct thread *self) {
+void cycle_wait_for_marking(struct thread *self) {
     uint64_t since = os_now_ns();
     thread_safe_begin(self);
     while (atomic_load(&beside.state) == MARKING)
@@ -527,7 +566,7 @@ static bool marking_is_over(struct thread *self) {
 
 void cycle_lock(struct thread *self) {
     while (!marking_is_over(self))
-        wait_for_marking(self);
+        cycle_wait_for_marking(self);
 }
 
 void cycle_hold(struct thread *self) {
@@ -536,7 +575,7 @@ void cycle_hold(struct thread *self) {
         if (marking_is_over(self))
             return;
         cycle_open_loader_gate();
-        wait_for_marking(self);
+        cycle_wait_for_marking(self);
     }
 }
 
@@ -586,7 +625,7 @@ void cycle_run_paced(struct thread *self) {
     size_t trigger = atomic_load_explicit(&heap.trigger, memory_order_relaxed);
     /* Whether it works is tried here, not by the collector's thread, since it opens files: the program may be between
      * closing a file and opening another that is to get its number. */
-    if (handed >= trigger && cycle_prefers_beside() && beside_works()) {
+    if (handed >= trigger && marking_way_tried() != MARKS_STOPPED) {
         bool runs = collector_is_busy() || atomic_load(&beside.state) != NO_MARKING;
         size_t over = handed - trigger, room = pacer_room();
         if (runs && over > room)
@@ -612,7 +651,7 @@ static bool run(struct thread *self, enum cycle_reason reason, uint32_t before) 
     uint64_t since;
     do {
         if (request.busy)
-            wait_for_marking(self);
+            cycle_wait_for_marking(self);
         since = os_now_ns();
         int helpers = prepare(&request);
         thread_safe_begin(self);
@@ -626,7 +665,8 @@ static bool run(struct thread *self, enum cycle_reason reason, uint32_t before) 
     if (request.cycle.beside) {
         self->marking = true;
         thread_safe_begin(self);
-        beside.failed = !mark_in_rounds(self, &request.cycle);
+        bool watches = request.cycle.way == MARKS_WATCHING;
+        beside.failed = !(watches ? mark_in_rounds(self, &request.cycle) : mark_in_copy(&request.cycle));
         beside.request.cycle = request.cycle;
         thread_safe_end(self);
         self->marking = false;

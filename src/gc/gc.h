@@ -212,15 +212,25 @@ void cycle_lock(struct thread *self); /* the gc lock, while no collection goes o
  * holds the loader's lock, or waits for it. */
 void cycle_hold(struct thread *self);
 void cycle_let_go(void);
+void cycle_wait_for_marking(struct thread *self); /* until none goes on beside the program; INSIDE, no lock held */
+/* Marks what is pushed and all that follows from it, the values of weak maps among it, in the caller alone. */
+void cycle_mark_reached(void);
 bool cycle_prefers_beside(void); /* to mark beside the program: where that works, and the world would be stopped long */
 extern os_lock gc_lock;
 
+struct snapshot_times {
+    uint64_t processor_ns, merge_ns; /* the copy's; and how long it took to write what it found into the mark bytes */
+};
 struct cycle_phases { /* of the last collection, nanoseconds and bytes */
     uint64_t stop, mark, finish;
     uint64_t slices_ns, longest_slice_ns; /* the world was stopped so long while it was marked beside the program */
     uint32_t rounds, slices;
     bool minor;
     size_t pages, last_pages; /* that were searched again, in rounds; in the last stop */
+    bool snapshot;            /* it was marked in a copy of the process; for that: */
+    uint64_t clone_ns;        /* of the first stop */
+    struct snapshot_times snapshot_times;
+    const char *failed; /* it was to be marked beside the program, and was not, because of this; NULL */
     size_t bytes_before, goal_before, stack_bytes, data_bytes;
 };
 struct
@@ -278,9 +288,11 @@ void mark_push_fields(uintptr_t object, const struct span *span); /* what it ref
 void mark_drain(void);                                            /* marks all that was pushed, in the caller alone */
 /* When an object whose byte is MARK_WATCHED is marked, its address is kept until this asks for it. */
 bool mark_take_watched(uintptr_t *object);
-size_t mark_bytes_taken(void);       /* bytes that marking found alive since mark_begin */
-size_t mark_bytes_searched(void);    /* of them, without large objects that hold no pointers */
-bool mark_is_live(uintptr_t object); /* an object's first byte, while marking */
+size_t mark_bytes_taken(void);                  /* bytes that marking found alive since mark_begin */
+size_t mark_bytes_searched(void);               /* of them, without large objects that hold no pointers */
+bool mark_is_live(uintptr_t object);            /* an object's first byte, while marking */
+void mark_forget_pushed(void);                  /* another process marks what the caller has pushed, */
+void mark_count(size_t searched, size_t taken); /* and has found so many bytes alive */
 /* Calls `work` on so many threads at once, the caller's among them: those that can be had. The world is stopped. */
 void mark_in_parallel(void (*work)(void *), void *argument, int markers);
 uint64_t mark_helpers_ns(void);     /* processor time of the helpers in the last marking, */
@@ -327,6 +339,26 @@ void beside_end_watching(struct thread *self, uint32_t number);
 bool beside_all_claimed(void);
 bool beside_pass_failed(void);
 size_t beside_pages(void); /* that were taken in this pass */
+
+/* --- snapshot.c: a copy of the process marks what was reachable when it was made; one collection at a time --- */
+extern _Atomic bool snapshot_is_marking; /* from the stop in which it was made to the last stop */
+/* Why none can be made: here, or the last time that it was tried; NULL. */
+const char *snapshot_refused(void);
+/* The copy, which marks all that was pushed; the caller's mark stack is empty then. The world is stopped. False: none. */
+bool snapshot_begin(void);
+/* Waits for it; what it has marked has the live byte then. The world runs; SAFE. False: it was ended, and nothing has. */
+bool snapshot_take(struct snapshot_times *times);
+void snapshot_end(void);          /* the world is stopped */
+uint64_t snapshot_clone_ns(void); /* that the last one took */
+/* A weak pointer gives the program this object: it is to be marked, with all that it referred to. INSIDE. False: it is too
+ * late to ask for that, and too early to know whether it was reachable: the caller waits until marking is over. */
+bool snapshot_keep(uintptr_t object);
+
+/* --- way.c: where it is marked --- */
+enum marking_way { MARKS_STOPPED, MARKS_WATCHING, MARKS_SNAPSHOT };
+enum marking_way marking_way(void); /* what is best next time, as far as is known */
+enum marking_way
+marking_way_tried(void); /* the same, of those that have been seen to work: it tries them; opens files */
 
 /* --- collector.c --- */
 bool collector_is_busy(void); /* it was asked, and is not done */
@@ -382,9 +414,10 @@ struct pacer_cycle {
     uint64_t pause, lasted; /* so far */
 };
 void pacer_after_cycle(const struct pacer_cycle *cycle);
-bool pacer_beside_pays(void); /* it is better to mark beside the program next time, if that works */
-bool pacer_wants_minor(void); /* the next collection is to be a minor one, if it can; changes with a collection */
-void pacer_update(void);      /* a knob changed */
+bool pacer_beside_pays(void);    /* it is better to mark beside the program next time, if that works */
+uint64_t pacer_stopped_ns(void); /* for so long the world would be stopped otherwise */
+bool pacer_wants_minor(void);    /* the next collection is to be a minor one, if it can; changes with a collection */
+void pacer_update(void);         /* a knob changed */
 size_t pacer_room(void); /* between the trigger and the goal: what is handed out while marking beside the program */
 size_t pacer_goal(void);
 size_t pacer_over_limit(void); /* so much more memory is held than the memory limit allows */
@@ -408,7 +441,7 @@ uint64_t verify_before_moving(const struct roots *roots, uintptr_t (*forward)(ui
 void verify_after_moving(uint64_t sum);
 
 /* --- knobs.c --- */
-enum mark_mode { MARK_STOP, MARK_WATCH, MARK_AUTO };
+enum mark_mode { MARK_STOP, MARK_WATCH, MARK_SNAPSHOT, MARK_AUTO };
 enum minor_mode { MINOR_AUTO, MINOR_OFF, MINOR_ALWAYS };
 enum compact_mode { COMPACT_OFF, COMPACT_AUTO, COMPACT_ALWAYS, COMPACT_ALL };
 struct knobs {

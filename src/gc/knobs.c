@@ -60,7 +60,7 @@ static const struct {
     [COUNT] = {"N", "not a number", number},
     [BYTES] = {"SIZE", "not a size such as 64MiB", size},
     [COMPACT] = {"off|auto|always|all", "not off, auto, always or all", compact_mode},
-    [MARK] = {"stop|watch|auto", "not stop, watch or auto", mark_mode},
+    [MARK] = {"stop|watch|snapshot|auto", "not stop, watch, snapshot or auto", mark_mode},
     [MINOR] = {"auto|off|always", "not auto, off or always", minor_mode},
 };
 static const struct {
@@ -83,7 +83,8 @@ static const struct {
     {"schedtrace", COUNT, "every N milliseconds a line about the workers, in Go's format"},
     {"scheddetail", FLAG, "with schedtrace: each worker and goroutine as well"},
     {"compact", COMPACT, "auto: collections compact when the heap is fragmented; always: each does; all: of any type"},
-    {"mark", MARK, "stop: marking while the program is stopped; watch: beside it; auto: whichever is better"},
+    {"mark", MARK,
+     "stop: marking while the program is stopped; watch: beside it; snapshot: in a copy of it; auto: what is best"},
     {"compactpause", COUNT, "with compact=auto: for at most about N milliseconds at a time"},
     {"metrics", FLAG, "all metrics at exit, a line each"},
     {"minor", MINOR,
@@ -104,7 +105,7 @@ static bool compact_mode(const char *text, size_t length, int64_t *value) {
 }
 
 static bool mark_mode(const char *text, size_t length, int64_t *value) {
-    static const char *const words[] = {"stop", "watch", "auto", NULL};
+    static const char *const words[] = {"stop", "watch", "snapshot", "auto", NULL};
     return one_of(words, text, length, value);
 }
 

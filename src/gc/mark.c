@@ -1205,6 +1205,21 @@ void mark_drain(void) {
     drain_alone();
 }
 
+void mark_forget_pushed(void) {
+    while (own.full) {
+        struct segment *segment = own.full;
+        own.full = segment->next;
+        segment_free(segment);
+    }
+    own.top = own.segment->items;
+    own.range_count = 0;
+}
+
+void mark_count(size_t searched, size_t taken) {
+    atomic_fetch_add(&helper_bytes, searched);
+    atomic_fetch_add(&helper_plain, taken - searched);
+}
+
 size_t mark_bytes_searched(void) {
     return own.bytes + atomic_load(&helper_bytes);
 }

@@ -143,17 +143,23 @@ size_t pacer_room(void) {
 #define BESIDE_TAKES 5 /* times as long, if it was not measured */
 
 static _Atomic bool beside_pays;
+static _Atomic uint64_t stopped_ns;
 
 static void choose(const struct pacer_cycle *cycle, uint64_t now) {
     uint64_t interval = now - last_end;
     uint64_t stopped = cycle->beside ? cycle->marking / 2 / (uint64_t)cycle->share : cycle->marking;
     uint64_t beside = cycle->beside ? cycle->lasted : cycle->marking * BESIDE_TAKES;
+    atomic_store(&stopped_ns, stopped);
     atomic_store(&beside_pays, stopped >= SHORT_NS && (beside < interval / 2 || stopped >= LONG_NS));
 }
 
 bool pacer_beside_pays(void) {
     return atomic_load_explicit(&beside_pays, memory_order_relaxed) &&
            !atomic_load_explicit(&at_limit, memory_order_relaxed);
+}
+
+uint64_t pacer_stopped_ns(void) {
+    return atomic_load_explicit(&stopped_ns, memory_order_relaxed);
 }
 
 /* Whether the next collection is to be a minor one: it keeps the marks, and marks only what is new, and what the pages that

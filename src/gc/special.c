@@ -470,11 +470,25 @@ bw_weak bw_weak_make(void *address) {
     return (bw_weak){handle, (char *)address - (char *)object};
 }
 
+/* A copy of the process may be marking what was reachable when it was made. INSIDE there is no last stop, so that it is
+ * seen to. */
+static BW__COLD uintptr_t get_kept(void *handle) {
+    struct thread *self = thread_enter();
+    uintptr_t object;
+    while ((object = __atomic_load_n((uintptr_t *)handle, __ATOMIC_ACQUIRE)) != 0 &&
+           atomic_load(&snapshot_is_marking) && !snapshot_keep(object))
+        cycle_wait_for_marking(self);
+    thread_leave(self);
+    return object;
+}
+
 void *bw_weak_get(bw_weak weak) {
     if (weak.handle == NULL)
         return NULL;
     /* Once loaded, the address is in this thread's registers, and a collection finds it there. */
     uintptr_t object = __atomic_load_n((uintptr_t *)weak.handle, __ATOMIC_ACQUIRE);
+    if (object != 0 && __builtin_expect(atomic_load_explicit(&snapshot_is_marking, memory_order_relaxed), 0))
+        object = get_kept(weak.handle);
     return object ? (void *)(object + (uintptr_t)weak.offset) : NULL;
 }
 

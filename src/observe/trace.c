@@ -13,6 +13,11 @@
  *
  * beside # (minor): # rounds, #+# pages searched again, # slices # ms, longest # ms; stops #+# ms
  *
+ * Or, if it was marked in a copy of the process, how long making that took (it is part of the first stop), the copy's
+ * processor time, and how long bringing back what it found:
+ *
+ * snapshot #: # ms clone, # ms cpu marking, # ms merging; stops #+# ms
+ *
  * Go does not compact; so the last line is in that one's style, with words for what Go has no place for:
  *
  * compact # @#s: # objects # MB moved, # objects # MB pinned (# stacks, # globals, # memory, # asked),
@@ -24,15 +29,25 @@ static double ms(uint64_t ns) {
     return (double)ns / 1e6;
 }
 
-/* Once each: that it is marked beside the program; or why not, though it would pay. */
-static void tell_mode(bool beside) {
-    static bool told, told_refused;
-    if (beside && !told)
+/* Once each: where it is marked, and why there; each time that it was to be otherwise. */
+static void tell_mode(const struct cycle_phases *p) {
+    static bool told_watch, told_snapshot, told_refused;
+    if (p->failed)
+        os_print(2, "mark: the world was stopped: %s\n", p->failed);
+    if (p->rounds && !told_watch)
         os_print(2, "mark: beside the program, whose writes to pages userfaultfd and PAGEMAP_SCAN tell\n");
-    told = told || beside;
-    if (beside_refuses() && !told_refused)
-        os_print(2, "mark: the world is stopped: %s\n", beside_refused());
-    told_refused = told_refused || beside_refuses();
+    if (p->snapshot && !told_snapshot)
+        os_print(2, "mark: beside the program, in a copy of the process: %s\n",
+                 beside_refuses() ? beside_refused() : "asked for");
+    told_watch = told_watch || p->rounds;
+    told_snapshot = told_snapshot || p->snapshot;
+    if (p->rounds || p->snapshot || told_refused)
+        return;
+    const char *refused = knobs.mark == MARK_SNAPSHOT ? snapshot_refused() : beside_refuses() ? beside_refused() : NULL;
+    const char *also = refused && knobs.mark == MARK_AUTO ? snapshot_refused() : NULL;
+    if (refused)
+        os_print(2, "mark: the world is stopped: %s%s%s\n", refused, also ? "; " : "", also ? also : "");
+    told_refused = refused != NULL;
 }
 
 void trace_cycle(const char *reason) {
@@ -55,7 +70,11 @@ void trace_cycle(const char *reason) {
             "ms\n",
             figures.count, p->minor ? " (minor)" : "", p->rounds, p->pages, p->last_pages, p->slices, ms(p->slices_ns),
             ms(p->longest_slice_ns), ms(p->stop - p->slices_ns), ms(p->finish));
-    tell_mode(p->rounds > 0);
+    if (p->snapshot)
+        os_print(2, "snapshot %u: %.3f ms clone, %.3f ms cpu marking, %.3f ms merging; stops %.3f+%.3f ms\n",
+                 figures.count, ms(p->clone_ns), ms(p->snapshot_times.processor_ns), ms(p->snapshot_times.merge_ns),
+                 ms(p->stop), ms(p->finish));
+    tell_mode(p);
 }
 
 static double mb(uint64_t bytes) {

@@ -121,6 +121,16 @@ struct os_pages {
 long os_watch_written(uintptr_t *lo, uintptr_t hi, bool protect, struct os_pages *found, size_t room, size_t pages);
 bool os_readable(uintptr_t at); /* can this address be read? */
 
+/* --- a copy of this process, to be looked at (os_clone.c) --- */
+void *os_map_shared(size_t bytes);  /* zeroed memory that a copy has in common with this process; NULL */
+const char *os_clone_refused(void); /* why there can be no copy here, however often it is tried; NULL: there can */
+/* Makes a copy of the process as it is now, with the calling thread alone, which calls `body` and ends. Its number, or
+ * -errno. The program's own waits do not see it; os_clone_wait must be called. `body` takes no lock of libc's. */
+long os_clone_start(void (*body)(void *), void *argument);
+/* Waits until it has ended. The signal that ended it; 0: none, or the program took the news for itself. */
+int os_clone_wait(pid_t child);
+extern bool os_is_clone; /* this is the copy: it ends without a word if it cannot go on */
+
 /* --- failing on purpose (os_memory.c) --- */
 extern _Atomic long os_fail_countdown; /* > 0: the call that brings it to 0 fails */
 extern bool os_fail_all_after;         /* and every one after it, too */

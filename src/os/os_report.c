@@ -81,6 +81,8 @@ static void write_line(const char *kind, const char *format, va_list arguments) 
 
 void os_fatal(const char *format, ...) {
     va_list arguments;
+    if (os_is_clone)
+        _exit(2); /* the program goes on, and needs not know */
     os_end_begin();
     va_start(arguments, format);
     write_line("fatal error: ", format, arguments);

@@ -5,7 +5,7 @@
 // into another, so that in between it is in a register alone. A token that was collected too early is not what it was:
 // freed memory is filled or handed out again, and verify=1 finds it at once.
 //
-// modes: mark=watch,poison=1 mark=watch,verify=1 mark=watch,poison=1,gcstress=100 mark=stop,poison=1 mark=watch,minor=always,verify=1 mark=watch,minor=always,poison=1
+// modes: mark=watch,poison=1 mark=watch,verify=1 mark=watch,poison=1,gcstress=100 mark=stop,poison=1 mark=watch,minor=always,verify=1 mark=watch,minor=always,poison=1 mark=snapshot,poison=1 mark=snapshot,verify=1
 // timeout: 120
 #include "gc/gc.h"
 #include "support.h"
