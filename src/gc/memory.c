@@ -211,7 +211,9 @@ void bw_gc(void) {
 void memory_give_back(struct thread *self) {
     cycle_lock(self);
     heap_sweep_all();
+    heap_wait_settled();
     heap_free_empty();
+    heap_wait_settled();
     heap_pack_layouts();
     mark_release_memory();
     gc_lock_release();

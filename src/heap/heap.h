@@ -317,6 +317,9 @@ void heap_pack_layouts(void); /* closes the holes in the span arrays; everything
 void heap_begin_sweep(void);  /* the world is stopped, marking is done: a new cycle begins, every span is unswept */
 void heap_sweep_some(bool (*go_on)(void)); /* all that is left, while go_on says so */
 void heap_sweep_all(void);
+/* Until no other thread has a span in hand that it sweeps or frees; the world runs. */
+void heap_wait_settled(void);
+void heap_settling(bool begins); /* the calling thread has */
 void heap_sweep_large(void);
 
 /* --- cache.c: a thread's runs --- */

@@ -382,6 +382,7 @@ bool heap_free_empty(void) {
     uint32_t count = atomic_load(&heap.layout_count);
     if (atomic_load(&heap.empty_pages) == 0)
         return false;
+    heap_settling(true);
     for (uint32_t i = 0; i < count; i++) {
         struct layout *layout = heap.layouts[i];
         while (atomic_load_explicit(&layout->empty_count, memory_order_relaxed) > 0) {
@@ -396,5 +397,6 @@ bool heap_free_empty(void) {
             found = true;
         }
     }
+    heap_settling(false);
     return found;
 }

@@ -183,6 +183,31 @@ static void settle(struct layout *layout, struct span *span) {
     }
 }
 
+/* Threads that have a span in hand that is about to be kept, or to become free pages. */
+static _Atomic uint32_t settling;
+
+void heap_wait_settled(void) {
+    while (atomic_load(&settling) > 0)
+        os_yield();
+}
+
+void heap_settling(bool begins) {
+    if (begins)
+        atomic_fetch_add(&settling, 1);
+    else
+        atomic_fetch_sub(&settling, 1);
+}
+
+static bool sweep_one(struct layout *layout) {
+    struct span *span;
+    heap_settling(true);
+    bool found = layout_sweep_one(layout, &span);
+    if (found)
+        settle(layout, span);
+    heap_settling(false);
+    return found;
+}
+
 static bool always(void) {
     return true;
 }
@@ -190,9 +215,7 @@ static bool always(void) {
 void heap_sweep_some(bool (*go_on)(void)) {
     uint32_t count = atomic_load(&heap.layout_count);
     for (uint32_t i = 0; i < count; i++) {
-        struct span *span;
-        while (go_on() && layout_sweep_one(heap.layouts[i], &span))
-            settle(heap.layouts[i], span);
+        while (go_on() && sweep_one(heap.layouts[i])) {}
     }
 }
 
@@ -203,9 +226,7 @@ void heap_sweep_all(void) {
 void heap_sweep_large(void) {
     uint32_t count = atomic_load(&heap.layout_count);
     for (uint32_t i = 0; i < count; i++) {
-        struct span *span;
-        while (heap.layouts[i]->slot_bytes == 0 && layout_sweep_one(heap.layouts[i], &span))
-            settle(heap.layouts[i], span);
+        while (heap.layouts[i]->slot_bytes == 0 && sweep_one(heap.layouts[i])) {}
     }
 }
 
