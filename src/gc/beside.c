@@ -37,11 +37,11 @@ bool beside_works(void) {
         }
         os_lock_release(&trying);
     }
-    return refused == NULL && __atomic_load_n(&heap.watched, __ATOMIC_RELAXED);
+    return refused == NULL && __atomic_load_n(&heap.watched, __ATOMIC_ACQUIRE);
 }
 
 bool beside_refuses(void) {
-    return atomic_load(&tried) && !__atomic_load_n(&heap.watched, __ATOMIC_RELAXED);
+    return atomic_load(&tried) && !__atomic_load_n(&heap.watched, __ATOMIC_ACQUIRE);
 }
 
 const char *beside_refused(void) {
@@ -67,8 +67,8 @@ static struct {
     os_lock lock;
     _Atomic enum pass_kind kind;
     _Atomic bool failed;
-    size_t most_pages; /* that are taken at once */
-    size_t at;         /* what follows is not claimed yet */
+    _Atomic size_t most_pages; /* that are taken at once */
+    size_t at;                 /* what follows is not claimed yet */
     struct piece returned[MOST_RETURNED];
     size_t returned_count;
     _Atomic bool all_claimed;
@@ -135,12 +135,13 @@ size_t beside_take(struct piece *piece, struct os_pages *parts, size_t room) {
     size_t count = 0, bytes = 0;
     uintptr_t at = heap.base + piece->lo, end = heap.base + piece->hi;
     enum pass_kind kind = atomic_load_explicit(&pass.kind, memory_order_relaxed);
+    size_t most_pages = atomic_load_explicit(&pass.most_pages, memory_order_relaxed);
     if (kind == PASS_ALL) {
-        uintptr_t most = pass.most_pages * os_page_bytes();
+        uintptr_t most = most_pages * os_page_bytes();
         parts[count++] = (struct os_pages){at, end - at < most ? end : at + most};
         at = parts[0].hi;
     } else {
-        long found = os_watch_written(&at, end, kind == PASS_PROTECT, parts, room, pass.most_pages);
+        long found = os_watch_written(&at, end, kind == PASS_PROTECT, parts, room, most_pages);
         if (found < 0) {
             atomic_store(&pass.failed, true);
             at = end;
@@ -156,7 +157,7 @@ size_t beside_take(struct piece *piece, struct os_pages *parts, size_t room) {
 
 void beside_begin_pass(enum pass_kind kind, size_t most_pages) {
     os_lock_acquire(&pass.lock);
-    pass.most_pages = most_pages;
+    atomic_store(&pass.most_pages, most_pages);
     atomic_store(&pass.kind, kind);
     atomic_store(&pass.failed, false);
     pass.at = HEAP_BEGIN;
@@ -179,11 +180,11 @@ size_t beside_pages(void) {
 }
 
 bool beside_keeps_marks(void) {
-    return watching == MARKED && __atomic_load_n(&heap.watched, __ATOMIC_RELAXED);
+    return watching == MARKED && __atomic_load_n(&heap.watched, __ATOMIC_ACQUIRE);
 }
 
 void beside_marked(bool minor, bool failed) {
-    if (failed || !__atomic_load_n(&heap.watched, __ATOMIC_RELAXED))
+    if (failed || !__atomic_load_n(&heap.watched, __ATOMIC_ACQUIRE))
         watching = NOT_WATCHED;
     else if (!minor && watching == WATCHED)
         watching = MARKED;

@@ -145,7 +145,9 @@ bool layout_add_span(struct layout *layout, struct span *span, uint16_t home) {
     bool added = layout->span_count < layout->span_capacity ||
                  new_span_array(layout, layout->span_capacity ? layout->span_capacity * 2 : SPAN_ARRAY_LEAST);
     if (added) {
-        span->index = layout->span_count++;
+        span->index = layout->span_count;
+        __atomic_store_n(&layout->span_count, span->index + 1,
+                         __ATOMIC_RELAXED); /* spans_new reads it without the lock */
         layout->spans[span->index] = span;
         layout->homes[span->index] = home;
     }
@@ -175,7 +177,7 @@ void heap_pack_layouts(void) {
                     layout->spans[kept]->index = kept;
                     kept++;
                 }
-            layout->span_count = kept;
+            __atomic_store_n(&layout->span_count, kept, __ATOMIC_RELAXED);
             layout->holes = 0;
             layout->empty_next = 0;
             atomic_store(&layout->sweep_count, 0);
@@ -305,7 +307,7 @@ static bool is_sparse(const struct span *span) {
 /* Spans that are about to be written, most of their pages: at once they cost as much as the first write to one of their pages would,
  * which would be noted. */
 static void end_watching(const struct layout *layout, const struct span *span) {
-    if (layout->scan == SCAN_NONE || !__atomic_load_n(&heap.watched, __ATOMIC_RELAXED))
+    if (layout->scan == SCAN_NONE || !__atomic_load_n(&heap.watched, __ATOMIC_ACQUIRE))
         return;
     while (span) {
         uintptr_t lo = span->base, hi = lo;

@@ -298,9 +298,10 @@ void pages_free(struct span *span) {
 bool pages_watch(void) {
     os_lock_acquire(&pages_lock);
     size_t used = atomic_load(&heap.used);
-    heap.watched = used <= HEAP_BEGIN || os_watch_add(heap.base + HEAP_BEGIN, used - HEAP_BEGIN);
+    bool watched = used <= HEAP_BEGIN || os_watch_add(heap.base + HEAP_BEGIN, used - HEAP_BEGIN);
+    __atomic_store_n(&heap.watched, watched, __ATOMIC_RELEASE);
     os_lock_release(&pages_lock);
-    return heap.watched;
+    return watched;
 }
 
 void pages_free_deferred(void) {
