@@ -74,10 +74,19 @@ static BW__COLD void report(uintptr_t object, const struct span *span, uint32_t 
     os_fatal("burrow: the collector missed an object");
 }
 
+/* The end of a marked object, put into an object that was made while a copy of the process marked, or searched there: the
+ * program has no reference to what happens to lie behind, and nothing searches what it wrote for what only looks like
+ * one. */
+static bool is_only_end(uintptr_t address, uintptr_t object) {
+    struct span *span;
+    uintptr_t before = figures.phases.snapshot && address == object ? find(object - 1, &span) : 0;
+    return before != 0 && !span->layout->spare && mark_get(mark_byte(before)) == mark_live;
+}
+
 static void reach(uintptr_t address, uint32_t parent) {
     struct span *span;
     uintptr_t object = find(address, &span);
-    if (object == 0)
+    if (object == 0 || (mark_get(mark_byte(object)) != mark_live && is_only_end(address, object)))
         return;
     size_t granule = (object - heap.base) >> GRANULE_SHIFT;
     if (!take_bit(granule))

@@ -19,6 +19,7 @@ BW_STRUCT(key, (uint64_t, number), (struct key *, none));
 BW_STRUCT(node, (struct node *, left), (struct node *, right), (uint64_t, number));
 
 #define BOXES 256
+#define KEPT 8192 // so many that each stays for some collections
 #define MOVERS 2
 
 // What makes marking take a while.
@@ -87,13 +88,13 @@ static NOINLINE void empty(box *b, payload **to) {
 static void *move(void *argument) {
     struct mover *mover = argument;
     struct random random = {(uint64_t)mover->number};
-    payload **kept = bw_new_array(struct payload *, BOXES);
+    payload **kept = bw_new_array(struct payload *, KEPT);
     key **keys = bw_new_array(struct key *, BOXES);
     bw_weak_map *map = bw_weak_map_new();
     for (int i = 0; i < BOXES; i++)
         keys[i] = bw_new(key);
     for (size_t at = 0; at < mover->moves && !atomic_load(&over); at++) {
-        int i = (int)random_below(&random, BOXES), to = (int)random_below(&random, BOXES);
+        int i = (int)random_below(&random, BOXES), to = (int)random_below(&random, KEPT);
         if (kept[to])
             is_payload(kept[to]);
         if (at % 2 == 0) {
@@ -110,7 +111,7 @@ static void *move(void *argument) {
             box *b = bw_weak_map_get(map, keys[i]);
             if (b)
                 empty(b, &kept[to]);
-            int from = (int)random_below(&random, BOXES);
+            int from = (int)random_below(&random, KEPT);
             b = bw_new(box);
             b->held = kept[from] ? kept[from] : new_payload(at);
             kept[from] = NULL;
