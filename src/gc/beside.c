@@ -179,6 +179,23 @@ size_t beside_pages(void) {
     return atomic_load(&pass.pages);
 }
 
+size_t beside_count_written(size_t most) {
+    struct piece piece;
+    struct os_pages parts[OS_WATCH_MOST];
+    size_t pages = 0;
+    for (size_t at = HEAP_BEGIN; pages <= most && next_piece(&at, &piece);) {
+        uintptr_t lo = heap.base + piece.lo, hi = heap.base + piece.hi;
+        while (lo < hi && pages <= most) {
+            long count = os_watch_written(&lo, hi, false, parts, OS_WATCH_MOST, PIECE_BYTES / os_page_bytes());
+            if (count < 0)
+                return SIZE_MAX;
+            while (count-- > 0)
+                pages += (parts[count].hi - parts[count].lo) / os_page_bytes();
+        }
+    }
+    return pages;
+}
+
 bool beside_keeps_marks(void) {
     return watching == MARKED && __atomic_load_n(&heap.watched, __ATOMIC_ACQUIRE);
 }

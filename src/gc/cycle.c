@@ -68,6 +68,7 @@ struct cycle {
     size_t handed;      /* when marking began */
     size_t live;        /* then: what was there, alive or not */
     size_t first_pages; /* of the first round */
+    uint64_t slice;     /* how long they are */
 };
 
 /* The program has the other processors. A copy of it marks alone. */
@@ -245,10 +246,11 @@ static void begin_beside(struct cycle *cycle) {
 #define FEW_PAGES ((size_t)200)
 #define SOME_PAGES                                                                                                     \
     ((size_t)64) /* told of at once: so the program has little time to write them again before they are searched; */
-#define MANY_PAGES ((size_t)1024)   /* but where many are expected being told of them should cost less */
-#define SLICE_NS ((uint64_t)275000) /* from the request to stop to the last search */
-#define BETWEEN_NS 20000            /* asleep; waking up takes as long again, or longer */
-#define LOOK_NS ((uint64_t)1000000) /* so often it is looked at whether slices are wanted */
+#define MANY_PAGES ((size_t)1024)         /* but where many are expected being told of them should cost less */
+#define SLICE_NS ((uint64_t)275000)       /* from the request to stop to the last search, */
+#define LONG_SLICE_NS ((uint64_t)4400000) /* or so long at last, where the program still writes faster than that */
+#define BETWEEN_NS 20000                  /* asleep; waking up takes as long again, or longer */
+#define LOOK_NS ((uint64_t)1000000)       /* so often it is looked at whether slices are wanted */
 
 static void nap(int64_t ns) {
     static _Atomic uint32_t nobody;
@@ -264,9 +266,9 @@ static bool search_stopped(struct thread *self, struct cycle *cycle, int markers
     atomic_store(&world_short, true);
     world_stop(self);
     uint64_t stopped = os_now_ns(), stopping = stopped - began;
-    if (stopping > SLICE_NS / 2)
-        stopping = SLICE_NS / 2;
-    bool done = mark_until(&roots, markers, stopped + SLICE_NS - stopping);
+    if (stopping > cycle->slice / 2)
+        stopping = cycle->slice / 2;
+    bool done = mark_until(&roots, markers, stopped + cycle->slice - stopping);
     uint64_t took = os_now_ns() - began;
     world_start(self);
     thread_safe_begin(self);
@@ -305,7 +307,8 @@ static bool mark_in_rounds(struct thread *self, struct cycle *cycle) {
     mark_until(&roots, markers, 0);
     cycle->marking = os_now_ns() - began;
     size_t pages = 0, before;
-    bool slices = false;
+    bool slices = false, converges;
+    cycle->slice = SLICE_NS;
     do {
         before = pages;
         beside_begin_pass(PASS_PROTECT, phases->rounds == 0 ? MANY_PAGES : SOME_PAGES);
@@ -317,7 +320,12 @@ static bool mark_in_rounds(struct thread *self, struct cycle *cycle) {
         if (phases->rounds++ == 0)
             cycle->first_pages = pages;
         phases->pages += pages;
-    } while (pages > FEW_PAGES && (phases->rounds <= 2 || pages < before - before / 4));
+        converges = phases->rounds <= 2 || pages < before - before / 4;
+        if (!converges && pages > MANY_PAGES && cycle->slice < LONG_SLICE_NS) {
+            cycle->slice *= 2;
+            converges = true;
+        }
+    } while (pages > FEW_PAGES && converges);
     return true;
 }
 
@@ -414,6 +422,11 @@ static int prepare(struct request *request) {
             request->way = marking_way_tried();
         bool watches = request->way == MARKS_WATCHING;
         request->minor = watches && request->reason == CYCLE_PACED && pacer_wants_minor() && beside_keeps_marks();
+        size_t most = pacer_minor_pages();
+        if (request->minor && beside_count_written(most) > most) {
+            pacer_minor_refused();
+            request->minor = false;
+        }
         if (request->minor)
             request->protection = beside_go_on_watching();
         else if (watches && !beside_protect(&request->protection))

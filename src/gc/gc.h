@@ -332,6 +332,7 @@ void beside_return(struct piece piece); /* what is left of it: somebody else's *
 size_t beside_take(struct piece *piece, struct os_pages *parts, size_t room);
 /* Since a collection that marked all each write to what it left has been noted: a minor one may follow. Under the gc lock. */
 bool beside_keeps_marks(void);
+size_t beside_count_written(size_t most);    /* pages that are noted; it leaves off above `most`. Under the gc lock */
 void beside_marked(bool minor, bool failed); /* a collection ends; the system could not tell what was written */
 uint32_t beside_go_on_watching(void);        /* instead of beside_protect: the new number */
 /* Ends what has that number, unless there is a later one; takes and gives back the gc lock. */
@@ -417,7 +418,9 @@ void pacer_after_cycle(const struct pacer_cycle *cycle);
 bool pacer_beside_pays(void);    /* it is better to mark beside the program next time, if that works */
 uint64_t pacer_stopped_ns(void); /* for so long the world would be stopped otherwise */
 bool pacer_wants_minor(void);    /* the next collection is to be a minor one, if it can; changes with a collection */
-void pacer_update(void);         /* a knob changed */
+size_t pacer_minor_pages(void);  /* but not if more pages than these were written: */
+void pacer_minor_refused(void);
+void pacer_update(void); /* a knob changed */
 size_t pacer_room(void); /* between the trigger and the goal: what is handed out while marking beside the program */
 size_t pacer_goal(void);
 size_t pacer_over_limit(void); /* so much more memory is held than the memory limit allows */

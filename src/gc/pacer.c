@@ -47,7 +47,7 @@ static size_t overhead(void) {
 /* The last full collection: what it found, which is what the goal depends on; and what the threads did for it. */
 static struct {
     size_t marked, roots;
-    uint64_t processor;
+    uint64_t marking, processor;
 } full;
 
 /* The memory limit is what holds the goal down: what is handed out while it is marked beside the program would exceed it. */
@@ -63,16 +63,25 @@ uint32_t pacer_limiter_enabled(void) {
     return __atomic_load_n(&limiter_enabled, __ATOMIC_RELAXED);
 }
 
-static void note_cost(const struct pacer_cycle *cycle) {
+/* By how much more time collections took than the program had, up to a second; from then on, until it is half of that, the
+ * limit gives way. A single collection that took long, since the machine was busy, does not matter. */
+#define MOST_DEBT ((int64_t)1000000000)
+static int64_t debt;
+static bool in_debt;
+
+static void note_cost(const struct pacer_cycle *cycle, uint64_t ran) {
     uint64_t processors = (uint64_t)knobs_processors(),
              beside = cycle->processor > cycle->pause ? cycle->processor - cycle->pause : 0;
     last_cost = cycle->pause + (cycle->beside ? beside / processors : 0);
+    int64_t most = MOST_DEBT, more = (int64_t)last_cost - (int64_t)ran;
+    debt = debt + more > most ? most : debt + more < 0 ? 0 : debt + more;
+    in_debt = in_debt ? debt > most / 2 : debt == most;
 }
 
 /* The least goal under a memory limit. `room`: what that leaves for objects. */
 static size_t least_under_limit(size_t room) {
     size_t least = last_marked + last_marked / 20 + ((size_t)1 << 20);
-    double handed = last_rate * (double)last_cost; /* in as much time as the collection took */
+    double handed = in_debt ? last_rate * (double)last_cost : 0; /* in as much time as the collection took */
     if (handed > (double)(least - last_marked))
         least = handed < (double)(SIZE_MAX / 4) ? last_marked + (size_t)handed : SIZE_MAX / 4;
     is_capped = least > room && handed > (double)(last_marked / 20 + ((size_t)1 << 20));
@@ -177,6 +186,25 @@ static bool is_worth_it(const struct pacer_cycle *cycle, double room) {
     return (double)cycle->processor < room * (double)full.processor;
 }
 
+static void try_later(void) {
+    skip = skip ? skip * 2 : 1;
+    if (skip > MOST_SKIPPED)
+        skip = MOST_SKIPPED;
+    skipped = 0;
+}
+
+/* Searching what was written must not cost as much as marking everything: each page is told of, protected and searched, and
+ * in the rounds that follow what was written all over is so again. New ones cost little. */
+#define PAGE_NS 4000
+size_t pacer_minor_pages(void) {
+    size_t fresh = atomic_load(&heap.handed) / os_page_bytes();
+    return knobs.minor == MINOR_ALWAYS ? SIZE_MAX - 1 : fresh + (size_t)(full.marking / PAGE_NS);
+}
+
+void pacer_minor_refused(void) {
+    try_later();
+}
+
 static bool choose_minor(const struct pacer_cycle *cycle, size_t before) {
     size_t now = pacer_goal(), room = now > cycle->marked ? now - cycle->marked : 0,
            whole = now > full.marked ? now - full.marked : 1;
@@ -193,10 +221,7 @@ static bool choose_minor(const struct pacer_cycle *cycle, size_t before) {
         skip = 0;
         return true;
     }
-    skip = skip ? skip * 2 : 1;
-    if (skip > MOST_SKIPPED)
-        skip = MOST_SKIPPED;
-    skipped = 0;
+    try_later();
     return false;
 }
 
@@ -215,12 +240,13 @@ void pacer_after_cycle(const struct pacer_cycle *cycle) {
         choose(cycle, now);
         full.marked = cycle->marked;
         full.roots = cycle->roots;
+        full.marking = cycle->marking;
         full.processor = cycle->processor;
     }
     if (cycle->paced)
         adapt_least_goal(cycle->pause, now);
     last_end = now;
-    note_cost(cycle);
+    note_cost(cycle, ran);
     last_marked = cycle->marked;
     if (cycle->born > 0 && cycle->paced && !cycle->minor && cycle->marked > 0) {
         double now_born = (double)cycle->born / (double)cycle->marked;

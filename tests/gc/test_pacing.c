@@ -57,7 +57,9 @@ static void child_hopeless(void) {
     bw_gc();
     CHECK(pacer_limiter_enabled() == 0);
     bw_set_memory_limit((int64_t)32 << 20);
-    make_garbage((size_t)64 << 20); // until it knows the program
+    // That it takes more than half is tolerated for a second.
+    for (int i = 0; i < 20000 && pacer_limiter_enabled() == 0; i++)
+        make_garbage((size_t)1 << 20);
     bw_mem_stats before = stats_now();
     uint64_t began = os_now_ns();
     while (os_now_ns() - began < 2 * (uint64_t)1000000000)
