@@ -462,9 +462,12 @@ static void push_pages(struct marker *marker, struct view view, const struct os_
 /* Of the pass over written pages, some; false: nothing of it is left for this marker. */
 static bool push_some_written(struct marker *marker, struct view view) {
     struct os_pages parts[OS_WATCH_MOST], pages[PAGES_AHEAD];
-    if (marker->piece.lo == marker->piece.hi && !beside_claim(&marker->piece))
+    /* A copy: the thread sanitizer sees beside.c, but not who has which assistant. */
+    struct piece piece = marker->piece;
+    if (piece.lo == piece.hi && !beside_claim(&piece))
         return false;
-    size_t count = beside_take(&marker->piece, parts, OS_WATCH_MOST), ready = 0;
+    size_t count = beside_take(&piece, parts, OS_WATCH_MOST), ready = 0;
+    marker->piece = piece;
     for (size_t i = 0; i < count; i++)
         for (uintptr_t lo = parts[i].lo, next; lo < parts[i].hi; lo = next) {
             next = (lo + PAGE_BYTES) & ~(uintptr_t)(PAGE_BYTES - 1);
@@ -814,11 +817,9 @@ static bool more_work(struct marker *marker, struct view view) {
             push_piece(marker, view, marker->ranges[--marker->range_count]);
             return true;
         }
-        if (marker->assists_until) {
-            if (!take_shared(marker, view))
-                return false;
-            return true;
-        }
+        /* Of written pages only where it is seen to that some may be left: an assistant may be late at any time. */
+        if (marker->assists_until)
+            return take_shared(marker, view) || (shared.deadline != 0 && push_some_written(marker, view));
         if (shared.roots && atomic_load(&shared.next_root) < shared.roots->count) {
             size_t index = atomic_fetch_add(&shared.next_root, 1);
             if (index < shared.roots->count) {
@@ -981,7 +982,8 @@ static struct marker *assistant_new(void) {
 
 static bool join(void) {
     os_lock_acquire(&shared.lock);
-    bool joins = shared.open && task.work == NULL && atomic_load(&shared.segments) != NULL;
+    bool some = atomic_load(&shared.segments) != NULL || (shared.deadline != 0 && !beside_all_claimed());
+    bool joins = shared.open && task.work == NULL && some;
     if (joins) {
         shared.joined++;
         atomic_fetch_add(&helping, 1);
