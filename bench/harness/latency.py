@@ -23,7 +23,7 @@ def stops(text, usage):
     last, others = {}, []
     for line in re.finditer(r"^gc (\d+) @\S+ \d+%: ([\d.]+)\+([\d.]+)\+([\d.]+) ms clock", trace, re.MULTILINE):
         last[int(line.group(1))] = sum(float(line.group(part)) for part in (2, 3, 4))  # one stop, if no line follows
-    for line in re.finditer(r"^beside (\d+): .* longest ([\d.]+) ms; stops ([\d.]+)\+([\d.]+)", trace, re.MULTILINE):
+    for line in re.finditer(r"^beside (\d+)(?: \(minor\))?: .* longest ([\d.]+) ms; stops ([\d.]+)\+([\d.]+)", trace, re.MULTILINE):
         last[int(line.group(1))] = float(line.group(4))
         if int(line.group(1)) > after:
             others += [float(line.group(2)), float(line.group(3))]
