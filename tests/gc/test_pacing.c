@@ -6,7 +6,7 @@
 #include "gc/gc.h"
 #include "support.h"
 
-#include <string.h>
+#include <sys/mman.h>
 
 BW_STRUCT(node, (struct node *, next), (struct node *, other), (uint64_t, number), (uint64_t, more));
 
@@ -129,6 +129,20 @@ static void child_old_dies(void) {
     CHECK(figures.minor < figures.count);
 }
 
+// The memory that follows what a growing heap has used is there before the program comes to it.
+static void child_ahead(void) {
+    node *list = list_of((size_t)128 << 20);
+    CHECK(atomic_load(&heap.looks_ahead));
+    unsigned char there = 0;
+    for (int i = 0; i < 200 && !there; i++) {
+        sleep_ms(10);
+        void *next = (void *)(heap.base + atomic_load(&heap.ahead));
+        CHECK(mincore(next, os_page_bytes(), &there) == 0);
+    }
+    CHECK(there);
+    bw_keep_alive(list);
+}
+
 static void in_child(const char *name, const char *knobs_text) {
     const char *const settings[] = {knobs_text, NULL};
     struct outcome outcome;
@@ -143,6 +157,14 @@ static void test_limit(void **state) {
     in_child("lowered", "BURROWDEBUG=");
 }
 
+static void test_ahead(void **state) {
+    (void)state;
+    if (madvise(NULL, 0, 23) != 0)
+        skip(); // MADV_POPULATE_WRITE, Linux 5.14
+    in_child("ahead", "BURROWDEBUG=");
+    in_child("ahead", "BURROWDEBUG=mark=watch,verify=1");
+}
+
 static void test_minor(void **state) {
     (void)state;
     in_child("steady", "BURROWDEBUG=mark=watch");
@@ -155,9 +177,10 @@ static void test_minor(void **state) {
 int main(int argc, char **argv) {
     static const struct child children[] = {
         {"hopeless", child_hopeless}, {"lowered", child_lowered},   {"steady", child_steady},
-        {"growing", child_growing},   {"old_dies", child_old_dies},
+        {"growing", child_growing},   {"old_dies", child_old_dies}, {"ahead", child_ahead},
     };
     child_main(argc, argv, children, COUNT_OF(children));
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_limit), cmocka_unit_test(test_minor)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_limit), cmocka_unit_test(test_minor),
+                                       cmocka_unit_test(test_ahead)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
