@@ -22,7 +22,7 @@
 /* In the memory that both have. */
 struct report {
     _Atomic uint64_t asked;
-    _Atomic bool done; /* everything below is written */
+    _Atomic uint32_t done; /* everything below is written */
     size_t searched, taken;
     uint64_t processor_ns;
     _Atomic uint64_t bits[]; /* one for each granule */
@@ -90,7 +90,8 @@ static void mark_snapshot(void *unused) {
     report->searched = mark_bytes_searched();
     report->taken = mark_bytes_taken();
     report->processor_ns = os_thread_cpu_ns();
-    atomic_store(&report->done, true);
+    atomic_store(&report->done, 1);
+    os_wake_shared(&report->done, 1);
 }
 
 /* --- in the program --- */
@@ -155,11 +156,38 @@ static void merge(const struct report *report) {
             give_live_byte(&heap.marks[at + (size_t)__builtin_ctzl(bits)]);
 }
 
+/* Somebody may have stopped it, and it would never go on: it is ended when it has done nothing for so long, and so many
+ * looks: signals wake the waiting thread, and the program may have been stopped, too. */
+#define LOOK_NS ((int64_t)20000000)
+#define IDLE_LOOKS 100
+#define IDLE_NS ((uint64_t)2000000000)
+
+/* The signal that ended it, or 0. */
+static int wait_for_end(struct report *report) {
+    int signal = 0, idle = 0;
+    uint64_t used = 0, since = 0;
+    while (atomic_load(&report->done) == 0) {
+        os_wait_shared(&report->done, 0, LOOK_NS);
+        if (os_clone_has_ended(snapshot.child, false, &signal))
+            return signal;
+        uint64_t before = used;
+        used = os_clone_cpu_ns(snapshot.child);
+        if (used == 0 || used != before) {
+            idle = 0;
+            since = os_now_ns();
+        } else if (++idle >= IDLE_LOOKS && os_now_ns() - since >= IDLE_NS) {
+            os_clone_kill(snapshot.child);
+        }
+    }
+    os_clone_has_ended(snapshot.child, true, &signal);
+    return signal;
+}
+
 bool snapshot_take(struct snapshot_times *times) {
     *times = (struct snapshot_times){0, 0};
-    const struct report *report = snapshot.report;
-    int signal = os_clone_wait(snapshot.child);
-    if (!atomic_load(&report->done)) {
+    struct report *report = snapshot.report;
+    int signal = wait_for_end(report);
+    if (atomic_load(&report->done) == 0) {
         static char text[64];
         snprintf(text, sizeof text, "the copy of the process was ended (signal %d)", signal);
         figures.phases.failed = text;

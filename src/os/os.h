@@ -122,11 +122,14 @@ bool os_readable(uintptr_t at); /* can this address be read? */
 void *os_map_shared(size_t bytes);  /* zeroed memory that a copy has in common with this process; NULL */
 const char *os_clone_refused(void); /* why there can be no copy here, however often it is tried; NULL: there can */
 /* Makes a copy of the process as it is now, with the calling thread alone, which calls `body` and ends. Its number, or
- * -errno. The program's own waits do not see it; os_clone_wait must be called. `body` takes no lock of libc's. */
+ * -errno. The program's own waits do not see it: os_clone_has_ended must be called until it is true. `body` takes no lock of
+ * libc's. */
 long os_clone_start(void (*body)(void *), void *argument);
-/* Waits until it has ended. The signal that ended it; 0: none, or the program took the news for itself. */
-int os_clone_wait(pid_t child);
-extern bool os_is_clone; /* this is the copy: it ends without a word if it cannot go on */
+/* True once; *signal is the one that ended it; 0: none, or the program took the news for itself. */
+bool os_clone_has_ended(pid_t child, bool wait, int *signal);
+uint64_t os_clone_cpu_ns(pid_t child); /* that it has used; 0: unknown */
+void os_clone_kill(pid_t child);       /* it has not ended, as far as has been seen */
+extern bool os_is_clone;               /* this is the copy: it ends without a word if it cannot go on */
 
 /* --- failing on purpose (os_memory.c) --- */
 extern _Atomic long os_fail_countdown; /* > 0: the call that brings it to 0 fails */
@@ -162,6 +165,9 @@ bool os_barrier_of_all_works(void);
 /* Sleeps while *word == value, at most `timeout_ns` (negative: no limit). Wakes spuriously. */
 void os_wait(_Atomic uint32_t *word, uint32_t value, int64_t timeout_ns);
 void os_wake(_Atomic uint32_t *word, int count);
+/* The same between processes. */
+void os_wait_shared(_Atomic uint32_t *word, uint32_t value, int64_t timeout_ns);
+void os_wake_shared(_Atomic uint32_t *word, int count);
 
 /* --- clocks, CPUs, environment (os_misc.c) --- */
 uint64_t os_now_ns(void);        /* monotonic */
