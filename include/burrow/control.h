@@ -13,6 +13,9 @@
  *     failcall=N     the Nth call that asks the system for memory or a thread, or is on a descriptor, fails (for tests)
  *     failfrom=N     that time and every later one
  *     schedstress=N  one in N steps of the scheduler takes up to 50 microseconds (for tests)
+ *     mark=WAY       stop: it is marked while the program is stopped; watch, snapshot: while it runs, with its pages
+ *                    watched, or in a copy of the process; auto, the default: whichever is best
+ *     minor=WHEN     collections that mark only what is new, where pages are watched: auto: where it pays; off; always
  *     leaks=1        collections find goroutines that can never run again, and print each once
  *     sigquit=1      the program goes on after SIGQUIT has printed every stack
  *     schedtrace=N   every N milliseconds a line about the workers, in Go's format; scheddetail=1: more lines

@@ -1,8 +1,8 @@
 /* way.c - where marking goes on: with the world stopped, beside the program with its pages watched (beside.c), or in a copy
  * of the process (snapshot.c).
  *
- * Watching is better than a copy where both can be had: what the program writes to costs it a note, not a copy of the page,
- * and no page tables are copied while the world is stopped. */
+ * Watching is taken where both can be had: no page tables are copied while the world is stopped, and what the program writes
+ * to costs it a note, not a copy of the page. */
 #include "gc.h"
 
 /* For less than that no copy is made. */
