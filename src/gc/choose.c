@@ -34,10 +34,14 @@ bool compact_is_due(void) {
         return mode != COMPACT_OFF;
     /* Now, when it is as full as it gets, with all that has died since the last collection. */
     for (uint32_t i = 0, count = atomic_load(&heap.layout_count); i < count; i++) {
-        const struct layout *layout = heap.layouts[i];
-        for (size_t j = 0; compact_moves(layout) && j < layout->span_count; j++)
+        struct layout *layout = heap.layouts[i];
+        if (!compact_moves(layout))
+            continue;
+        os_lock_acquire(&layout->lock); /* the world runs: others add spans */
+        for (size_t j = 0; j < layout->span_count; j++)
             if (layout->spans[j] && layout->homes[j] != HOME_EMPTY)
                 add_waste(layout->spans[j], &in_spans, &in_objects);
+        os_lock_release(&layout->lock);
     }
     return in_objects < in_spans / 2 && in_spans - in_objects > LEAST_WASTE;
 }

@@ -624,12 +624,12 @@ void world_stopped_do(struct thread *self, void (*body)(void *), void *argument)
     OS_KEEP_FRAME();
 }
 
-static bool run(struct thread *self, enum cycle_reason reason, uint32_t before);
+static bool run_in_clean_frame(struct thread *self, enum cycle_reason reason, uint32_t before);
 
 void cycle_run_due(struct thread *self) {
     uint32_t before = __atomic_load_n(&figures.count, __ATOMIC_ACQUIRE);
     if (atomic_load(&heap.handed) >= atomic_load(&heap.trigger))
-        run(self, CYCLE_PACED, before);
+        run_in_clean_frame(self, CYCLE_PACED, before);
 }
 
 void cycle_run_paced(struct thread *self) {
@@ -650,16 +650,16 @@ void cycle_run_paced(struct thread *self) {
      * has gone on too long since the other waits itself. */
     if (handed < trigger || (atomic_load(&behind_gate) > 0 && handed - trigger < trigger / 8))
         return;
-    run(self, CYCLE_PACED, before);
+    run_in_clean_frame(self, CYCLE_PACED, before);
 }
 
 bool cycle_run(struct thread *self, enum cycle_reason reason) {
     /* Without the lock: if this is an older number, one collection less is saved below. */
-    return run(self, reason, __atomic_load_n(&figures.count, __ATOMIC_RELAXED));
+    return run_in_clean_frame(self, reason, __atomic_load_n(&figures.count, __ATOMIC_RELAXED));
 }
 
 /* `before`: the number of collections when it was seen that one is due; if there are more by now it is not. */
-static bool run(struct thread *self, enum cycle_reason reason, uint32_t before) {
+static __attribute__((noinline)) bool run(struct thread *self, enum cycle_reason reason, uint32_t before) {
     struct request request = {.self = self, .reason = reason, .before = before};
     uint64_t since;
     do {
@@ -698,4 +698,18 @@ static bool run(struct thread *self, enum cycle_reason reason, uint32_t before) 
         gc_scheduler_hooks_if_linked()->leaks_told(self);
     OS_KEEP_FRAME();
     return !request.refused;
+}
+
+/* The frame of `run` is searched, and has room in it that nothing is written to: there would lie what frames before it left,
+ * and keep objects alive. */
+__attribute__((noinline, no_sanitize("address"))) static void clear_below(void) {
+    volatile uintptr_t words[128];
+    for (size_t i = 0; i < sizeof words / sizeof *words; i++)
+        words[i] = 0;
+}
+
+static __attribute__((noinline)) bool run_in_clean_frame(struct thread *self, enum cycle_reason reason,
+                                                         uint32_t before) {
+    clear_below();
+    return run(self, reason, before);
 }
