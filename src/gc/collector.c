@@ -62,14 +62,15 @@ void collector_ended(void) {
 #define MUCH_NS ((uint64_t)2000000)
 #define LONG_NS ((uint64_t)20000000)
 
-/* Helps, a little at a time, or waits where there is nothing to help with. A handler of the program's would be begun in the
- * middle of that, and wait for the end of a stop that waits for this thread. */
+/* Without signals: a handler of the program's could wait for the end of a stop that waits for this thread. */
 static bool help(uint64_t until) {
     uint64_t mask = os_signals_block();
     bool helped = mark_assist(until);
     os_signals_restore(mask);
     return helped;
 }
+
+/* Helps, a little at a time, or waits where there is nothing to help with. */
 static void give_time(struct thread *self, uint32_t collections, uint64_t ns) {
     self->marking = true;
     uint64_t until = os_now_ns() + ns;

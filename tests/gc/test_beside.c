@@ -9,6 +9,7 @@
 // timeout: 120
 #include "gc/gc.h"
 #include "support.h"
+#include "tree.h"
 
 #include <stdatomic.h>
 
@@ -203,24 +204,10 @@ static void *collect_all_the_time(void *unused) {
     return NULL;
 }
 
-// What makes marking take a while: old objects that refer to one another.
-BW_STRUCT(old_node, (struct old_node *, left), (struct old_node *, right), (uint64_t, number));
-static old_node *new_tree(int depth) {
-    old_node *n = bw_new(old_node);
-    if (depth > 0) {
-        n->left = new_tree(depth - 1);
-        n->right = new_tree(depth - 1);
-    }
-    return n;
-}
-static size_t count_tree(const old_node *n) {
-    return n ? 1 + count_tree(n->left) + count_tree(n->right) : 0;
-}
-
 static void test_moves(void **state) {
     (void)state;
     int depth = UNDER_SANITIZER ? 12 : 16;
-    old_node *tree = new_tree(depth);
+    node *tree = new_tree(depth);
     pthread_t collector, threads[2];
     atomic_store(&over, false);
     CHECK(pthread_create(&collector, NULL, collect_all_the_time, NULL) == 0);

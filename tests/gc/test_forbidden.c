@@ -4,6 +4,7 @@
 // not under: thread address
 // timeout: 120
 #include "support.h"
+#include "tree.h"
 
 #include <linux/filter.h>
 #include <linux/seccomp.h>
@@ -37,21 +38,6 @@ static void forbid(struct forbidden what) {
 #define PAGEMAP_SCAN ((struct forbidden){SYS_ioctl, 1, _IOC(_IOC_READ | _IOC_WRITE, 'f', 16, 96), ENOTTY})
 #define CLONE ((struct forbidden){SYS_clone, 0, 0x400 /* CLONE_FILES */, EPERM})
 #define CLONE_NOW ((struct forbidden){SYS_clone, 0, 0x400, EAGAIN})
-
-BW_STRUCT(node, (struct node *, left), (struct node *, right), (uint64_t, number));
-
-static node *new_tree(int depth) {
-    node *n = bw_new(node);
-    if (depth > 0) {
-        n->left = new_tree(depth - 1);
-        n->right = new_tree(depth - 1);
-    }
-    return n;
-}
-
-static size_t count_tree(const node *n) {
-    return n ? 1 + count_tree(n->left) + count_tree(n->right) : 0;
-}
 
 // In random order, so that marking it takes tens of milliseconds anywhere.
 #define SCATTERED ((size_t)4 << 20)

@@ -6,6 +6,7 @@
 // not under: thread
 // timeout: 120
 #include "support.h"
+#include "tree.h"
 
 #include "copies.h"
 
@@ -16,25 +17,9 @@
 BW_STRUCT(payload, (uint64_t, id), (uint64_t, check), (struct payload *, next));
 BW_STRUCT(box, (struct payload *, held), (uint64_t[3], more));
 BW_STRUCT(key, (uint64_t, number), (struct key *, none));
-BW_STRUCT(node, (struct node *, left), (struct node *, right), (uint64_t, number));
-
 #define BOXES 256
 #define KEPT 8192 // so many that each stays for some collections
 #define MOVERS 2
-
-// What makes marking take a while.
-static node *new_tree(int depth) {
-    node *n = bw_new(node);
-    if (depth > 0) {
-        n->left = new_tree(depth - 1);
-        n->right = new_tree(depth - 1);
-    }
-    return n;
-}
-
-static size_t count_tree(const node *n) {
-    return n ? 1 + count_tree(n->left) + count_tree(n->right) : 0;
-}
 
 static int tree_depth(void) {
     return UNDER_SANITIZER ? 13 : debug_has("gcstress") ? 15 : 17;
