@@ -252,16 +252,37 @@ static void test_fork(void **state) {
 
 // --- children ---
 
-// The copies are ended from outside: what is reachable stays.
-static void child_killed(void) {
-    node *tree = new_tree(tree_depth());
+// Stopped in the middle of its work it would never end by itself. (One that has done its work is ended at once.)
+static pid_t stop_a_copy(void) {
+    for (;;) {
+        pid_t copy = copy_of(getpid(), false), parent;
+        if (copy <= 0 || kill(copy, SIGSTOP) != 0)
+            continue;
+        for (int ms = 0; copy_is_alive(copy) && ms < 300; ms++)
+            sleep_ms(1);
+        if (copy_state(copy, &parent) == 'T')
+            return copy;
+    }
+}
+
+// Of a tree that takes long to mark.
+static pid_t collect_and_stop_a_copy(void) {
     pthread_t collector;
-    size_t killed = 0;
-    atomic_store(&over, false);
+    node *tree = new_tree(UNDER_SANITIZER ? 17 : 19);
     CHECK(pthread_create(&collector, NULL, collect_all_the_time, NULL) == 0);
+    pid_t copy = stop_a_copy();
+    bw_keep_alive(tree);
+    return copy;
+}
+
+// The copies are ended from outside, one in the middle of its work, others at any moment: what is reachable stays.
+static void child_killed(void) {
     struct mover mover = {0, SIZE_MAX, 0};
     pthread_t mover_thread;
     CHECK(pthread_create(&mover_thread, NULL, move, &mover) == 0);
+    node *tree = new_tree(tree_depth());
+    CHECK(kill(collect_and_stop_a_copy(), SIGKILL) == 0);
+    size_t killed = 0;
     for (double end = seconds_now() + child_limit(15); killed < 20 && seconds_now() < end;) {
         pid_t copy = copy_of(getpid(), false);
         if (copy > 0 && kill(copy, SIGKILL) == 0)
@@ -269,40 +290,25 @@ static void child_killed(void) {
     }
     atomic_store(&over, true);
     CHECK(pthread_join(mover_thread, NULL) == 0);
-    CHECK(pthread_join(collector, NULL) == 0);
+    bw_gc();
     CHECK(killed > 0 && count_tree(tree) == ((size_t)2 << tree_depth()) - 1 && has_no_copy());
-}
-
-// It would never end by itself.
-static pid_t stop_a_copy(void) {
-    pthread_t collector;
-    node *tree = new_tree(UNDER_SANITIZER ? 14 : 19);
-    CHECK(pthread_create(&collector, NULL, collect_all_the_time, NULL) == 0);
-    pid_t copy, parent;
-    do {
-        copy = copy_of(getpid(), false);
-        if (copy > 0 && kill(copy, SIGSTOP) == 0)
-            sleep_ms(20);
-    } while (copy <= 0 || copy_state(copy, &parent) != 'T');
-    bw_keep_alive(tree);
-    return copy;
 }
 
 // Collections go on.
 static void child_stopped(void) {
-    stop_a_copy();
+    collect_and_stop_a_copy();
     bw_gc();
 }
 
 static void child_exits(void) {
     char text[32];
-    size_t length = (size_t)snprintf(text, sizeof text, "%d\n", (int)stop_a_copy());
+    size_t length = (size_t)snprintf(text, sizeof text, "%d\n", (int)collect_and_stop_a_copy());
     CHECK(write(1, text, length) == (ssize_t)length);
     _exit(0);
 }
 
 static void child_becomes_another(void) {
-    printf("%d\n", (int)stop_a_copy());
+    printf("%d\n", (int)collect_and_stop_a_copy());
     fflush(stdout);
     execl("/bin/sleep", "sleep", "1", (char *)NULL);
 }
