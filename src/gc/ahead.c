@@ -20,10 +20,12 @@ static bool is_free(size_t offset) {
     return span == NULL || atomic_load(&span->state) == SPAN_FREE;
 }
 
-static void make(size_t lo, size_t hi) {
+static bool make(size_t lo, size_t hi) {
     uintptr_t from = heap.base + lo, to = heap.base + hi;
-    os_populate((void *)from, hi - lo);
-    os_populate(mark_byte(from), (size_t)(mark_byte(to) - mark_byte(from)));
+    if (!pages_touch(from, to))
+        return false;
+    os_touch((uintptr_t)mark_byte(from), (uintptr_t)mark_byte(to));
+    return true;
 }
 
 static void work(void *unused) {
@@ -42,9 +44,9 @@ static void work(void *unused) {
         if (end > used)
             end = used;
         thread_leave(thread_current); /* it takes long, and no stop should wait for it */
-        for (; from < end; from += OS_HUGE_PAGE)
+        for (bool made_one = true; made_one && from < end; from += OS_HUGE_PAGE)
             if (is_free(from))
-                make(from, from + OS_HUGE_PAGE);
+                made_one = make(from, from + OS_HUGE_PAGE);
         if (end > made)
             made = end;
         thread_enter();
@@ -55,7 +57,7 @@ void ahead_start(struct thread *self) {
     if (atomic_load_explicit(&has_thread, memory_order_relaxed) || heap_committed() < LEAST_HEAP ||
         knobs.memory_limit < INT64_MAX || atomic_exchange(&has_thread, true))
         return;
-    if (thread_start_internal(self, thread_attach_internal, work, NULL, "burrow-ahead"))
+    if (thread_start_internal(self, thread_attach_modest, work, NULL, "burrow-ahead"))
         atomic_store(&heap.looks_ahead, true);
 }
 

@@ -140,7 +140,7 @@ void bw_arena_free(bw_arena *arena) {
         due |= specials_of_freed(span->base);
         span->state = SPAN_QUARANTINE;
         /* A marker that runs beside the program may be reading them. */
-        span->filled = heap_is_marking() || !os_forbid((void *)span->base, span->pages << PAGE_SHIFT);
+        span->filled = heap_is_marking() || !pages_forbid(span);
         if (span->filled)
             memset((void *)span->base, 0xdb, span->pages << PAGE_SHIFT);
     }

@@ -13,8 +13,11 @@ static _Atomic uint32_t asleep; /* 1: until there is news */
 static _Atomic bool has_thread;
 static struct thread *own;
 
-static bool go_on(void) {
+static void poll(void) {
     thread_poll(own);
+}
+static bool go_on(void) {
+    poll();
     return true;
 }
 
@@ -58,7 +61,7 @@ static void work(void *argument) {
         pause_for(IDLE_NS);
         if (atomic_load(&news) == seen) {
             heap_free_empty();
-            pages_release(bytes_to_keep());
+            pages_release(bytes_to_keep(), poll);
             if (compact_took_news())
                 heap_release_within_spans();
         }
@@ -67,7 +70,7 @@ static void work(void *argument) {
 
 void background_after_cycle(struct thread *self) {
     if (!atomic_load_explicit(&has_thread, memory_order_relaxed) && !atomic_exchange(&has_thread, true) &&
-        !thread_start_internal(self, thread_attach_internal, work, NULL, "burrow-sweep"))
+        !thread_start_internal(self, thread_attach_modest, work, NULL, "burrow-sweep"))
         atomic_store(&has_thread, false); /* those who allocate sweep; the next collection tries again */
     atomic_fetch_add(&news, 1);
     if (atomic_load(&asleep) && atomic_exchange(&asleep, 0))

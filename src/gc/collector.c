@@ -14,11 +14,6 @@ static _Atomic uint32_t ended;           /* collections */
 static _Atomic bool has_thread;
 static struct thread *own;
 
-static bool begin(void *argument) {
-    os_thread_be_modest();
-    return thread_attach_internal(argument);
-}
-
 static void work(void *argument) {
     (void)argument;
     own = thread_current;
@@ -43,7 +38,7 @@ bool collector_is_busy(void) {
 
 bool collector_ask(struct thread *self) {
     if (!atomic_load_explicit(&has_thread, memory_order_relaxed) && !atomic_exchange(&has_thread, true) &&
-        !thread_start_internal(self, begin, work, NULL, "burrow-collect")) {
+        !thread_start_internal(self, thread_attach_modest, work, NULL, "burrow-collect")) {
         atomic_store(&has_thread, false);
         return false;
     }

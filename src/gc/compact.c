@@ -321,7 +321,7 @@ static struct span *forbidden;
 static void free_emptied(struct span *span) {
     struct layout *layout = span->layout;
     last.emptied_bytes += span->pages << PAGE_SHIFT;
-    if (!heap.poison || !os_forbid((void *)span->base, span->pages << PAGE_SHIFT)) {
+    if (!heap.poison || !pages_forbid(span)) {
         span_free_empty(span);
         return;
     }
@@ -337,7 +337,7 @@ void compact_allow(void) {
     struct span *still = NULL, *span;
     while ((span = forbidden) != NULL) {
         forbidden = span->next;
-        if (os_allow((void *)span->base, span->pages << PAGE_SHIFT)) {
+        if (pages_allow(span)) {
             span->next = NULL;
             pages_mark_clean(span->base, span->pages);
             pages_free(span);

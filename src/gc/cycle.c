@@ -65,6 +65,7 @@ struct cycle {
     enum marking_way way; /* how it was to be marked; */
     bool fell_back;       /* in the end it was with the world stopped */
     int markers;
+    size_t parked;      /* bytes of the stacks that were searched beside the program */
     size_t handed;      /* when marking began */
     size_t live;        /* then: what was there, alive or not */
     size_t first_pages; /* of the first round */
@@ -128,7 +129,10 @@ static void begin_marking(struct cycle *cycle) {
     mark_live = (uint8_t)atomic_load(&heap.live);
     if (!cycle->minor)
         mark_live ^= MARK_A | MARK_B;
-    roots_collect(&roots, &modules, cycle->leaks);
+    roots_collect(&roots, &modules,
+                  cycle->leaks                  ? STACKS_NOT_LEAKED
+                  : cycle->way == MARKS_STOPPED ? STACKS_ALL
+                                                : STACKS_LATER);
     cycle->live = heap_live_bytes();
     mark_begin();
     specials_push_roots();
@@ -160,12 +164,15 @@ static void finish_marking(struct cycle *cycle) {
         pages_free_deferred();
         born = atomic_load(&heap.handed) - cycle->handed;
     }
-    if (knobs.verify)
+    if (knobs.verify) {
+        if (cycle->beside)
+            roots_add_stacks(&roots, STACKS_ALL);
         verify_marks(&roots);
+    }
     atomic_store(&heap.live, mark_live);
     last_handed = atomic_exchange(&heap.handed, 0);
     heap_begin_sweep();
-    size_t marked_bytes = mark_bytes_taken() + born, roots_bytes = roots.stack_bytes + roots.data_bytes;
+    size_t marked_bytes = mark_bytes_taken() + born, roots_bytes = phases->stack_bytes + phases->data_bytes;
     size_t searched = mark_bytes_searched() + roots_bytes;
     if (cycle->minor) {
         marked_bytes += figures.marked_bytes; /* less what was freed of that */
@@ -235,6 +242,9 @@ static void begin_beside(struct cycle *cycle) {
     if (cycle->beside) {
         atomic_store(&heap.born, mark_live);
         roots.count = roots.marked = 0;
+    } else {
+        roots_add_stacks(&roots, STACKS_ALL);
+        roots_stacks_are_not_noted();
     }
 }
 
@@ -249,8 +259,12 @@ static void begin_beside(struct cycle *cycle) {
 #define MANY_PAGES ((size_t)1024)         /* but where many are expected being told of them should cost less */
 #define SLICE_NS ((uint64_t)275000)       /* from the request to stop to the last search, */
 #define LONG_SLICE_NS ((uint64_t)4400000) /* or so long at last, where the program still writes faster than that */
-#define BETWEEN_NS 20000                  /* asleep; waking up takes as long again, or longer */
-#define LOOK_NS ((uint64_t)1000000)       /* so often it is looked at whether slices are wanted */
+#define BETWEEN_NS 2000                   /* asleep; waking up takes longer: the program has some 50000 */
+
+/* A thread of the program's that wakes up where another runs gets the processor from it at the next tick of the system's
+ * clock, unless that one gives way: a collector that did not would stop it for as long as 4 ms. So it does after so long,
+ * and looks whether slices are wanted; and after it has woken threads. */
+#define TURN_NS ((uint64_t)1000000)
 
 static void nap(int64_t ns) {
     static _Atomic uint32_t nobody;
@@ -290,8 +304,10 @@ static void search(struct thread *self, struct cycle *cycle, int markers, size_t
             if (search_stopped(self, cycle, cycle->markers))
                 return;
             nap(BETWEEN_NS);
-        } else if (mark_until(&roots, markers, os_now_ns() + LOOK_NS)) {
+        } else if (mark_until(&roots, markers, os_now_ns() + TURN_NS)) {
             return;
+        } else {
+            os_yield();
         }
     }
 }
@@ -299,18 +315,23 @@ static void search(struct thread *self, struct cycle *cycle, int markers, size_t
 /* The program runs. False: which pages it wrote the system cannot tell any more. */
 static bool mark_in_rounds(struct thread *self, struct cycle *cycle) {
     struct cycle_phases *phases = &figures.phases;
-    uint64_t began = os_now_ns(), processor = os_thread_cpu_ns();
+    uint64_t processor = os_thread_cpu_ns();
     phases->rounds = phases->slices = 0;
     phases->minor = cycle->minor;
     phases->slices_ns = phases->longest_slice_ns = phases->pages = 0;
     int markers = markers_beside(cycle);
-    mark_until(&roots, markers, 0);
-    cycle->marking = os_now_ns() - began;
+    bool stacks = true;
+    do {
+        os_yield();
+        stacks = stacks && roots_push_some_stacks(&cycle->parked);
+    } while (!mark_until(&roots, markers, os_now_ns() + TURN_NS) || stacks);
+    cycle->marking = os_thread_cpu_ns() - processor;
     size_t pages = 0, before;
     bool slices = false, converges;
     cycle->slice = SLICE_NS;
     do {
         before = pages;
+        roots_push_changed_stacks();
         beside_begin_pass(PASS_PROTECT, phases->rounds == 0 ? MANY_PAGES : SOME_PAGES);
         search(self, cycle, markers, before, &slices);
         cycle->processor = os_thread_cpu_ns() - processor;
@@ -336,6 +357,7 @@ static bool mark_in_copy(struct cycle *cycle) {
     phases->rounds = phases->slices = 0;
     phases->slices_ns = phases->longest_slice_ns = phases->pages = 0;
     phases->snapshot = snapshot_take(&phases->snapshot_times);
+    cycle->parked = phases->snapshot_times.stack_bytes;
     cycle->marking = phases->snapshot_times.processor_ns;
     cycle->processor = cycle->marking + os_thread_cpu_ns() - processor;
     return phases->snapshot;
@@ -345,7 +367,9 @@ static bool mark_in_copy(struct cycle *cycle) {
 static void finish_beside(struct cycle *cycle, bool failed) {
     figures.phases.stop = cycle->paused;
     figures.phases.mark = cycle->began - cycle->marking_since;
-    roots_collect(&roots, &modules, false);
+    roots_collect(&roots, &modules, failed ? STACKS_ALL : STACKS_CHANGED);
+    roots.stack_bytes += cycle->parked;
+    roots_stacks_are_not_noted();
     specials_push_roots();
     if (failed || cycle->way == MARKS_WATCHING)
         beside_begin_pass(failed ? PASS_ALL : PASS_TELL, MANY_PAGES);

@@ -131,6 +131,7 @@ bool thread_start_internal(struct thread *self, bool (*begin)(void *), void (*bo
                            const char *name);
 /* What `begin` does, or is: the thread gets its record, and is INSIDE from here on. false: out of memory. */
 bool thread_attach_internal(void *unused); /* for one that allocates nothing; it polls */
+bool thread_attach_modest(void *unused);   /* the same, and it leaves the processors to the program's */
 bool thread_attach_own(void *unused);      /* with a cache: it runs code of the program */
 
 /* --- records.c --- */
@@ -220,6 +221,7 @@ extern os_lock gc_lock;
 
 struct snapshot_times {
     uint64_t processor_ns, merge_ns; /* the copy's; and how long it took to write what it found into the mark bytes */
+    size_t stack_bytes;              /* of stacks that no thread is on */
 };
 struct cycle_phases { /* of the last collection, nanoseconds and bytes */
     uint64_t stop, mark, finish;
@@ -264,7 +266,17 @@ struct roots {
     size_t stack_bytes, data_bytes;
 };
 /* The world is stopped. Stacks of goroutines that may be leaked are left out if `leaks`. */
-void roots_collect(struct roots *roots, const os_modules *modules, bool leaks);
+/* Stacks that no thread is on: all of them; or but those that may be leaked; or, marking beside the program, none in the
+ * first stop, and those that have changed since in the last. */
+enum roots_stacks { STACKS_ALL, STACKS_NOT_LEAKED, STACKS_LATER, STACKS_CHANGED };
+void roots_collect(struct roots *roots, const os_modules *modules, enum roots_stacks stacks);
+void roots_add_stacks(struct roots *roots, enum roots_stacks stacks);
+/* The same stacks for the marker, at once. All of them, while nothing changes: how many bytes they are. Some, while the
+ * program runs, whose bytes are added: false: there were none left. Those that have changed since they were pushed. */
+size_t roots_push_stacks(void);
+bool roots_push_some_stacks(size_t *bytes);
+void roots_push_changed_stacks(void);
+void roots_stacks_are_not_noted(void); /* ends what STACKS_LATER has begun; the world is stopped */
 void roots_add(struct roots *roots, uintptr_t lo, uintptr_t hi, enum root_kind kind);
 
 /* --- mark.c --- */
@@ -477,6 +489,16 @@ struct gc_scheduler_hooks {
     /* Stacks that no thread is on, and what else of the scheduler's memory is searched; the world is stopped. Without
      * those of goroutines that may be leaked, if `leaks`. */
     void (*each_stack)(gc_visit *visit, void *context, bool leaks);
+    /* Marking beside the program: from here on those stacks are noted that change. What else is searched is visited; for
+     * each thread it is told that its goroutine runs. The world is stopped. */
+    void (*stacks_are_noted)(gc_visit *visit, void *context);
+    void (*thread_is_on)(struct thread *thread);
+    /* Some stacks, in whatever state; false: there were none left. Those that have changed, which are not noted any more. */
+    bool (*some_stacks)(gc_visit *visit, void *context);
+    void (*changed_stacks_again)(gc_visit *visit, void *context);
+    /* The world is stopped: stacks that no thread is on, if they changed, and the rest. */
+    void (*changed_stacks)(gc_visit *visit, void *context);
+    void (*stacks_are_not_noted)(void);
     /* Of those that were left out: that something alive can wake. Then they are all watched, and others are found to be
      * so when what they wait for is reached. Those that are left at last are leaked. (leaks.c) */
     void (*leaks_alive)(gc_visit *visit, void *context);

@@ -208,6 +208,10 @@ void bw_gc(void) {
     thread_leave(self);
 }
 
+static void poll(void) {
+    thread_poll(thread_current);
+}
+
 void memory_give_back(struct thread *self) {
     cycle_lock(self);
     heap_sweep_all();
@@ -217,7 +221,7 @@ void memory_give_back(struct thread *self) {
     heap_pack_layouts();
     mark_release_memory();
     gc_lock_release();
-    pages_release(0);
+    pages_release(0, poll);
     pages_release_tables();
     pages_release_records();
     heap_release_within_spans();
@@ -232,7 +236,7 @@ void memory_keep_limit(void) {
     heap_free_empty();
     size_t over = pacer_over_limit(), idle = atomic_load(&heap.dirty_free_pages) << PAGE_SHIFT;
     if (over > 0)
-        pages_release(idle > over ? idle - over : 0);
+        pages_release(idle > over ? idle - over : 0, poll);
 }
 
 void bw_free_os_memory(void) {

@@ -147,19 +147,39 @@ size_t pacer_room(void) {
  * what is written meanwhile, and keeps alive what dies meanwhile. It is worth that if the world would be stopped for long,
  * and if it goes on for the smaller part of the time. A program that hands out its heap's size every few markings would have it
  * go on nearly always, and be half as fast; its world is stopped, if that does not take very long. */
-#define SHORT_NS ((uint64_t)1000000)
-#define LONG_NS ((uint64_t)20000000)
+#define SHORT_NS 1e6
+#define LONG_NS 20e6
 #define BESIDE_TAKES 5 /* times as long, if it was not measured */
 
 static _Atomic bool beside_pays;
 static _Atomic uint64_t stopped_ns;
 
-static void choose(const struct pacer_cycle *cycle, uint64_t now) {
-    uint64_t interval = now - last_end;
-    uint64_t stopped = cycle->beside ? cycle->marking / 2 / (uint64_t)cycle->share : cycle->marking;
+/* Of how long it takes to hand out what the goal leaves room for. */
+static double next_interval(void) {
+    size_t most = pacer_goal(), room = most > last_marked ? most - last_marked : 0;
+    return last_rate > 0 ? (double)room / last_rate : 0;
+}
+
+/* How long it would have been marked with the world stopped: as much as the last time that it was, for each byte, which counts
+ * less the longer ago that was; and not less than half as long as it was marked beside the program, by all who would. */
+static double stopped_for_byte;
+static double would_be_stopped(const struct pacer_cycle *cycle) {
+    double now = (double)cycle->marking, marked = (double)cycle->marked;
+    if (!cycle->beside) {
+        stopped_for_byte = marked > 0 ? now / marked : 0;
+        return now;
+    }
+    double as_last = stopped_for_byte * marked, least = now / 2 / cycle->share;
+    stopped_for_byte -= stopped_for_byte / 8;
+    return as_last > least ? as_last : least;
+}
+
+static void choose(const struct pacer_cycle *cycle, size_t before) {
+    double grows = before > 0 ? (double)cycle->marked / (double)before : 1;
+    double stopped = would_be_stopped(cycle) * (grows < 1 ? 1 : grows > 2 ? 2 : grows);
     uint64_t beside = cycle->beside ? cycle->lasted : cycle->marking * BESIDE_TAKES;
-    atomic_store(&stopped_ns, stopped);
-    atomic_store(&beside_pays, stopped >= SHORT_NS && (beside < interval / 2 || stopped >= LONG_NS));
+    atomic_store(&stopped_ns, (uint64_t)stopped);
+    atomic_store(&beside_pays, stopped >= SHORT_NS && ((double)beside < next_interval() / 2 || stopped >= LONG_NS));
 }
 
 bool pacer_beside_pays(void) {
@@ -176,18 +196,20 @@ uint64_t pacer_stopped_ns(void) {
  * 1990). The goal stays that of the last full one, so that old garbage takes room from new objects: what a minor collection
  * is worth is the share of that room that it leaves, and what it costs is its share of a full one's work, with the first
  * writes to pages that are noted between collections. When it costs more than it is worth, twice as many full ones pass as the
- * last time before it is tried again. */
+ * last time before it is tried again, four at first. */
+#define LEAST_SKIPPED 4
 #define MOST_SKIPPED 64
 
 static _Atomic bool wants_minor;
-static uint32_t skip, skipped;
+static uint32_t skip, skipped; /* full ones */
+static uint32_t minors;        /* one after the other */
 
 static bool is_worth_it(const struct pacer_cycle *cycle, double room) {
     return (double)cycle->processor < room * (double)full.processor;
 }
 
 static void try_later(void) {
-    skip = skip ? skip * 2 : 1;
+    skip = skip ? skip * 2 : LEAST_SKIPPED;
     if (skip > MOST_SKIPPED)
         skip = MOST_SKIPPED;
     skipped = 0;
@@ -209,8 +231,14 @@ static bool choose_minor(const struct pacer_cycle *cycle, size_t before) {
     size_t now = pacer_goal(), room = now > cycle->marked ? now - cycle->marked : 0,
            whole = now > full.marked ? now - full.marked : 1;
     double share = (double)room / (double)whole;
-    if (knobs.minor == MINOR_OFF || !cycle->watched || share < 1.0 / 3)
+    minors = cycle->minor ? minors + 1 : 0;
+    if (knobs.minor == MINOR_OFF || !cycle->watched)
         return false;
+    if (share < 1.0 / 3) {
+        if (minors == 1) /* it was in vain; after several it is time for a full one */
+            try_later();
+        return false;
+    }
     if (knobs.minor == MINOR_ALWAYS)
         return true;
     if (!pacer_beside_pays() && knobs.mark != MARK_WATCH)
@@ -237,7 +265,6 @@ void pacer_after_cycle(const struct pacer_cycle *cycle) {
         minor_born = cycle->born;
     } else {
         last_marking = cycle->marking;
-        choose(cycle, now);
         full.marked = cycle->marked;
         full.roots = cycle->roots;
         full.marking = cycle->marking;
@@ -253,6 +280,8 @@ void pacer_after_cycle(const struct pacer_cycle *cycle) {
         last_born = now_born > last_born ? now_born : last_born - (last_born - now_born) / 4;
     }
     pacer_update();
+    if (!cycle->minor)
+        choose(cycle, before);
     atomic_store(&wants_minor, choose_minor(cycle, before));
     pacer_update();
     if (is_capped)

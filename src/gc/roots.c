@@ -165,6 +165,7 @@ static void add_stack(struct roots *roots, struct thread *thread) {
 struct context {
     struct roots *roots;
     const os_modules *modules;
+    bool notes_stacks;
 };
 
 static void add_data(void *context, uintptr_t lo, uintptr_t hi) {
@@ -186,6 +187,8 @@ static void add_thread(struct thread *thread, void *argument) {
     struct context *context = argument;
     if (thread->cache)
         cache_each_run(thread->cache, add_run, context->roots);
+    if (context->notes_stacks)
+        gc_scheduler_hooks.thread_is_on(thread);
     /* The library's own threads hold addresses of spans, not references of the program. */
     if (atomic_load(&thread->gone) || thread->internal)
         return;
@@ -202,12 +205,51 @@ static void add_parked_stack(void *roots, uintptr_t lo, uintptr_t hi) {
     roots_add(roots, lo, hi, ROOT_STACK);
 }
 
-void roots_collect(struct roots *roots, const os_modules *modules, bool leaks) {
-    struct context context = {roots, modules};
-    roots->count = roots->marked = roots->stack_bytes = roots->data_bytes = 0;
-    threads_each(add_thread, &context);
+void roots_add_stacks(struct roots *roots, enum roots_stacks stacks) {
+    const struct gc_scheduler_hooks *hooks = gc_scheduler_hooks_if_linked();
+    if (hooks == NULL)
+        return;
+    switch (stacks) {
+    case STACKS_ALL:
+    case STACKS_NOT_LEAKED: hooks->each_stack(add_parked_stack, roots, stacks == STACKS_NOT_LEAKED); break;
+    case STACKS_LATER: hooks->stacks_are_noted(add_parked_stack, roots); break;
+    case STACKS_CHANGED: hooks->changed_stacks(add_parked_stack, roots); break;
+    }
+}
+
+static void push_stack(void *bytes, uintptr_t lo, uintptr_t hi) {
+    *(size_t *)bytes += hi - lo;
+    mark_push_stack((lo + 7) & ~(uintptr_t)7, hi & ~(uintptr_t)7);
+}
+
+size_t roots_push_stacks(void) {
+    size_t bytes = 0;
     if (gc_scheduler_hooks_if_linked())
-        gc_scheduler_hooks_if_linked()->each_stack(add_parked_stack, roots, leaks);
+        gc_scheduler_hooks_if_linked()->each_stack(push_stack, &bytes, false);
+    return bytes;
+}
+
+bool roots_push_some_stacks(size_t *bytes) {
+    return gc_scheduler_hooks_if_linked() && gc_scheduler_hooks_if_linked()->some_stacks(push_stack, bytes);
+}
+
+void roots_push_changed_stacks(void) {
+    size_t bytes = 0;
+    if (gc_scheduler_hooks_if_linked())
+        gc_scheduler_hooks_if_linked()->changed_stacks_again(push_stack, &bytes);
+}
+
+void roots_stacks_are_not_noted(void) {
+    if (gc_scheduler_hooks_if_linked())
+        gc_scheduler_hooks_if_linked()->stacks_are_not_noted();
+}
+
+void roots_collect(struct roots *roots, const os_modules *modules, enum roots_stacks stacks) {
+    bool notes_stacks = stacks == STACKS_LATER && gc_scheduler_hooks_if_linked();
+    struct context context = {roots, modules, notes_stacks};
+    roots->count = roots->marked = roots->stack_bytes = roots->data_bytes = 0;
+    roots_add_stacks(roots, stacks);
+    threads_each(add_thread, &context);
     for (size_t i = 0; i < modules->data_count; i++)
         roots_add(roots, modules->data[i].lo, modules->data[i].hi, ROOT_DATA);
     uintptr_t lo, hi;

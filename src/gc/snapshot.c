@@ -23,7 +23,7 @@
 struct report {
     _Atomic uint64_t asked;
     _Atomic uint32_t done; /* everything below is written */
-    size_t searched, taken;
+    size_t searched, taken, stack_bytes;
     uint64_t processor_ns;
     _Atomic uint64_t bits[]; /* one for each granule */
 };
@@ -78,6 +78,7 @@ static void mark_snapshot(void *unused) {
     (void)unused;
     struct report *report = snapshot.report;
     mark_forget_helpers();
+    report->stack_bytes = roots_push_stacks();
     weak_maps_begin_mark();
     uint64_t asked;
     do {
@@ -185,7 +186,7 @@ static int wait_for_end(struct report *report) {
 }
 
 bool snapshot_take(struct snapshot_times *times) {
-    *times = (struct snapshot_times){0, 0};
+    *times = (struct snapshot_times){0};
     struct report *report = snapshot.report;
     int signal = wait_for_end(report);
     if (atomic_load(&report->done) == 0) {
@@ -197,7 +198,7 @@ bool snapshot_take(struct snapshot_times *times) {
     uint64_t began = os_now_ns();
     merge(report);
     mark_count(report->searched, report->taken);
-    *times = (struct snapshot_times){report->processor_ns, os_now_ns() - began};
+    *times = (struct snapshot_times){report->processor_ns, os_now_ns() - began, report->stack_bytes};
     return true;
 }
 

@@ -99,6 +99,7 @@ static void thread_ended(void *record);
 
 static void runtime_make_once(void) {
     knobs_read();
+    os_barrier_prepare();
     heap_make();
     if (pthread_key_create(&end_key, thread_ended) != 0)
         os_fatal("burrow: pthread_key_create failed: too many keys in use");
@@ -160,6 +161,11 @@ bool thread_attach_internal(void *unused) {
     self->internal = true;
     begin(self);
     return true;
+}
+
+bool thread_attach_modest(void *unused) {
+    os_thread_be_modest();
+    return thread_attach_internal(unused);
 }
 
 static bool make_cache(struct thread *self) {
@@ -529,6 +535,7 @@ static void hook_fork_child(void) {
     beside_forked();
     collector_forget_thread();
     ahead_forget_thread();
+    pages_forked();
     specials_forget_threads();
     os_own_threads_forget();
     background_forget_thread();

@@ -259,13 +259,19 @@ void pages_free(struct span *span); /* while marking: they stay what they are un
 bool pages_grow(void);              /* free pages at the end of the heap */
 void pages_free_deferred(void);     /* the world is stopped */
 bool pages_watch(void);             /* the system watches the heap from here on, also what it grows by; false: no */
+bool pages_forbid(const struct span *span);   /* gives its memory back, and any access faults; */
+bool pages_allow(const struct span *span);    /* until then */
+bool pages_touch(uintptr_t lo, uintptr_t hi); /* has the system make them; false, and nothing: some are forbidden */
+void pages_forked(void);                      /* in the child: whoever touched any is not here */
 bool pages_dirty(uintptr_t base, size_t count);
 void pages_mark_dirty(uintptr_t base, size_t count);
 void pages_mark_clean(uintptr_t base, size_t count);
 void pages_set_span(struct span *span, struct span *value, uint32_t layout);
-size_t pages_release(size_t keep); /* gives free pages back to the system until `keep` bytes are held; bytes released */
-void pages_release_tables(void);   /* clean ones that are there; what the tables have of free pages */
-void pages_release_records(void);  /* and free span records */
+/* Gives free pages back to the system until `keep` bytes are held; bytes released. `between` is called now and then, with
+ * no lock held. */
+size_t pages_release(size_t keep, void (*between)(void));
+void pages_release_tables(void);    /* clean ones that are there; what the tables have of free pages */
+void pages_release_records(void);   /* and free span records */
 struct span *span_record_new(void); /* NULL */
 void span_record_free(struct span *span);
 

@@ -58,7 +58,7 @@ void *large_publish(struct span *span) {
 
 bool large_free(struct span *span) {
     if (span->state == SPAN_QUARANTINE) {
-        if (!os_allow((void *)span->base, span->pages << PAGE_SHIFT)) {
+        if (!span->filled && !pages_allow(span)) {
             mark_set(mark_byte(span->base), (uint8_t)atomic_load(&heap.live));
             atomic_store(&span->allocated, 1);
             return false;

@@ -131,6 +131,43 @@ static struct span *bin_find(size_t count) {
     return NULL;
 }
 
+/* --- memory that nothing may touch --- */
+
+static os_lock forbidding;
+static size_t forbidden; /* pages */
+
+bool pages_forbid(const struct span *span) {
+    os_lock_acquire(&forbidding);
+    bool done = os_forbid((void *)span->base, span->pages << PAGE_SHIFT);
+    if (done)
+        forbidden += span->pages;
+    os_lock_release(&forbidding);
+    return done;
+}
+
+bool pages_allow(const struct span *span) {
+    bool done = os_allow((void *)span->base, span->pages << PAGE_SHIFT);
+    if (done) {
+        os_lock_acquire(&forbidding);
+        forbidden -= span->pages;
+        os_lock_release(&forbidding);
+    }
+    return done;
+}
+
+bool pages_touch(uintptr_t lo, uintptr_t hi) {
+    os_lock_acquire(&forbidding);
+    bool may = forbidden == 0;
+    if (may)
+        os_touch(lo, hi);
+    os_lock_release(&forbidding);
+    return may;
+}
+
+void pages_forked(void) {
+    forbidding = (os_lock){0};
+}
+
 /* --- dirty flags --- */
 
 static size_t dirty_count(uintptr_t base, size_t count) {
@@ -318,13 +355,17 @@ void pages_free_deferred(void) {
 
 /* --- giving memory back --- */
 
-/* Releases the dirty pages of a run that nobody else can see; bytes released. */
+/* Threads that have a run in hand; how often one was taken. Under the pages lock. */
+static size_t releasing, taken;
+
+/* Releases dirty pages of a run that nobody else can see, for half a millisecond or so; bytes released. */
 static size_t release_run(struct span *run) {
+    size_t most = run->pages / 64 < OS_HUGE_PAGE / PAGE_BYTES ? OS_HUGE_PAGE / PAGE_BYTES : run->pages / 64;
     size_t released = 0, unit = os_page_bytes() > PAGE_BYTES ? os_page_bytes() / PAGE_BYTES : 1;
     size_t first = first_page(run), end = first + run->pages;
-    for (size_t page = (first + unit - 1) & ~(unit - 1); page + unit <= end;) {
+    for (size_t page = (first + unit - 1) & ~(unit - 1); page + unit <= end && released < most * PAGE_BYTES;) {
         size_t stop = page;
-        while (stop + unit <= end && memchr(&heap.page_dirty[stop], 1, unit))
+        while (stop + unit <= end && stop - page < most && memchr(&heap.page_dirty[stop], 1, unit))
             stop += unit;
         if (stop > page) {
             size_t bytes = (stop - page) * PAGE_BYTES;
@@ -342,7 +383,7 @@ static size_t release_run(struct span *run) {
 
 /* One pass over the bins. Large runs first: they cost the fewest calls and split the fewest huge pages. Each takes its
  * runs out one by one, since the lock is not held while the system works. */
-static size_t release_once(size_t keep) {
+static size_t release_once(size_t keep, void (*between)(void), size_t *own) {
     size_t released = 0;
     for (unsigned bin = BINS; bin-- > 0;) {
         for (;;) {
@@ -360,13 +401,18 @@ static size_t release_once(size_t keep) {
             }
             bin_remove(run);
             count_free(run, false);
+            releasing++;
+            taken++;
+            ++*own;
             os_lock_release(&pages_lock);
             size_t bytes = release_run(run);
             released += bytes;
             os_lock_acquire(&pages_lock);
+            releasing--;
             count_free(run, true);
             give(run);
             os_lock_release(&pages_lock);
+            between();
             if (bytes == 0) /* the system refuses, or the run is smaller than a page of it: not again and again */
                 break;
         }
@@ -374,11 +420,25 @@ static size_t release_once(size_t keep) {
     return released;
 }
 
-/* What another thread had in hand may come back joined with dirty neighbours, to a bin that the pass is over with. */
-size_t pages_release(size_t keep) {
+/* What another thread had in hand may come back dirty, or joined with dirty neighbours, to a bin that the pass is over
+ * with. So the last pass is one during which no other had any. */
+size_t pages_release(size_t keep, void (*between)(void)) {
     size_t released = 0, more;
-    while ((more = release_once(keep)) > 0)
+    bool others;
+    do {
+        size_t own = 0;
+        os_lock_acquire(&pages_lock);
+        size_t before = taken;
+        others = releasing > 0;
+        os_lock_release(&pages_lock);
+        more = release_once(keep, between, &own);
         released += more;
+        os_lock_acquire(&pages_lock);
+        others = others || releasing > 0 || taken - before != own;
+        os_lock_release(&pages_lock);
+        if (others && more == 0)
+            os_yield();
+    } while (others || more > 0);
     return released;
 }
 

@@ -95,9 +95,8 @@ size_t os_release_within(uintptr_t lo, uintptr_t hi); /* the pages that are whol
 bool os_forbid(void *at, size_t bytes);               /* gives it back, and any access faults */
 bool os_allow(void *at, size_t bytes);                /* ends os_forbid */
 bool os_guard(void *at, size_t bytes);                /* any access faults; costs no mapping of its own where it can */
-void os_populate(
-    void *at, size_t bytes); /* as if each page were written, with what it has; a wish, before Linux 5.14 a vain one */
-void os_want_huge_pages(void *at, size_t bytes); /* a wish */
+void os_touch(uintptr_t lo, uintptr_t hi);            /* has each page made, as if it were written with what it has */
+void os_want_huge_pages(void *at, size_t bytes);      /* a wish */
 void os_want_small_pages(void *at, size_t bytes);
 void *os_map(size_t bytes); /* zeroed memory for the library's own use; NULL */
 void os_unmap(void *at, size_t bytes);
@@ -164,6 +163,8 @@ static inline void os_lock_release(os_lock *lock) {
 /* Every thread of the process has a full barrier between what it did before the call and what it does after (a few
  * microseconds). _works: the system can, as far as has been seen; where it cannot os_barrier_of_all waits until it is so. */
 void os_barrier_of_all(void);
+/* The first one waits for all processors for some ms, but not if this was called when the process had one thread. */
+void os_barrier_prepare(void);
 bool os_barrier_of_all_works(void);
 /* Sleeps while *word == value, at most `timeout_ns` (negative: no limit). Wakes spuriously. */
 void os_wait(_Atomic uint32_t *word, uint32_t value, int64_t timeout_ns);

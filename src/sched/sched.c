@@ -63,6 +63,7 @@ static void switch_to(struct worker *worker, struct goroutine *to) {
     from->saved_errno = *worker->errno_at;
     from->running = false;
     to->running = true;
+    stacks_change(to);
     load_state(to);
     *worker->errno_at = to->saved_errno;
     worker->current = to;
@@ -155,6 +156,7 @@ struct thread *sched_park(struct thread *self, const char *why, void (*commit)(v
 void sched_ready(struct thread *self, struct goroutine *goroutine) {
     sched_stress();
     struct worker *worker = self->worker;
+    stacks_change(goroutine);
     sched_waited(goroutine);
     if (goroutine->stack_pointer == 0) { /* its thread is blocked itself */
         atomic_store(&goroutine->woken, 1);
@@ -426,7 +428,8 @@ static void visit_one(struct goroutine *goroutine, void *argument) {
     struct each *each = argument;
     if (goroutine->running)
         return;
-    if (goroutine->waits_for && goroutine->waits_since == 0)
+    /* A copy of the process would get a copy of each record's page. */
+    if (goroutine->waits_for && goroutine->waits_since == 0 && !os_is_clone)
         goroutine->waits_since = each->now;
     if (!each->leaks || !leaks_put_aside(goroutine))
         each->visit(each->context, goroutine->stack_pointer, goroutine->stack.hi);
@@ -435,6 +438,44 @@ static void each_stack(gc_visit *visit, void *context, bool leaks) {
     struct each each = {visit, context, leaks, os_now_ns()};
     leaks_begin();
     stacks_each(visit_one, &each);
+    timers_each_root(visit, context);
+}
+
+/* --- the same, while the collector marks beside the program --- */
+
+static void stacks_are_noted(gc_visit *visit, void *context) {
+    stacks_begin();
+    timers_each_root(visit, context);
+}
+
+static void thread_is_on(struct thread *thread) {
+    struct goroutine *goroutine = thread->goroutine;
+    if (goroutine && goroutine->live)
+        stacks_change(goroutine);
+}
+
+/* It may run meanwhile: then it is searched again, and what is read here is of no consequence, as long as it can be read. */
+__attribute__((no_sanitize("thread"))) static void visit_any(struct goroutine *goroutine, void *argument) {
+    const struct each *each = argument;
+    uintptr_t at = *(volatile uintptr_t *)&goroutine->stack_pointer;
+    uint64_t since = 0;
+    if (at >= goroutine->stack.lo && at < goroutine->stack.hi)
+        each->visit(each->context, at, goroutine->stack.hi);
+    if (*(const char *volatile *)&goroutine->waits_for != NULL)
+        __atomic_compare_exchange_n(&goroutine->waits_since, &since, each->now, false, __ATOMIC_RELAXED,
+                                    __ATOMIC_RELAXED);
+}
+static bool some_stacks(gc_visit *visit, void *context) {
+    struct each each = {visit, context, false, os_now_ns()};
+    return stacks_some(visit_any, &each);
+}
+static void changed_stacks_again(gc_visit *visit, void *context) {
+    struct each each = {visit, context, false, os_now_ns()};
+    stacks_again(visit_any, &each);
+}
+static void changed_stacks(gc_visit *visit, void *context) {
+    struct each each = {visit, context, false, os_now_ns()};
+    stacks_changed(visit_one, &each);
     timers_each_root(visit, context);
 }
 
@@ -462,6 +503,12 @@ static void forked(void) {
 
 const struct gc_scheduler_hooks gc_scheduler_hooks = {
     .each_stack = each_stack,
+    .stacks_are_noted = stacks_are_noted,
+    .thread_is_on = thread_is_on,
+    .some_stacks = some_stacks,
+    .changed_stacks_again = changed_stacks_again,
+    .changed_stacks = changed_stacks,
+    .stacks_are_not_noted = stacks_end,
     .leaks_alive = leaks_alive,
     .leaks_watch = leaks_watch,
     .leaks_reached = leaks_reached,

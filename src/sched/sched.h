@@ -43,7 +43,22 @@ struct goroutine {
     uint32_t slot;          /* its stack's number */
     uint32_t locks;         /* bw_lock_os_thread without bw_unlock_os_thread */
     struct worker *locked_to; /* the only one that may run it; NULL: any */
+    _Atomic uint32_t changed; /* the number of the marking during which its stack last changed, as far as is noted */
+    struct goroutine *next_changed;
 };
+
+/* --- stacks that change while it is marked beside the program (stack.c) --- */
+
+/* The number of the marking; 0: none. Changes while the world is stopped. */
+extern _Atomic uint32_t stacks_marking;
+void stacks_note(struct goroutine *goroutine, uint32_t marking);
+/* It is about to run, or somebody has written to its stack. INSIDE, until it runs or is ready. */
+static inline void stacks_change(struct goroutine *goroutine) {
+    atomic_signal_fence(memory_order_seq_cst); /* after `running` is stored: see stacks_again */
+    uint32_t marking = atomic_load_explicit(&stacks_marking, memory_order_relaxed);
+    if (__builtin_expect(marking != 0, 0) && atomic_load_explicit(&goroutine->changed, memory_order_relaxed) != marking)
+        stacks_note(goroutine, marking);
+}
 
 /* The calling thread's current goroutine, or its own record. INSIDE. */
 struct goroutine *sched_current(struct thread *self);
@@ -97,6 +112,13 @@ bool stacks_tend(
     int64_t now);            /* gives memory back that is not needed; true: there may be more, later. The observer's. */
 void stacks_give_back(void); /* all that is not in use */
 void stacks_each(void (*visit)(struct goroutine *, void *), void *context); /* those in use; the world is stopped */
+void stacks_begin(void);                                                    /* a marking; the world is stopped */
+void stacks_end(void);                                                      /* as well */
+/* Some of those in use, each once, whatever they do meanwhile; false: there is none left. */
+bool stacks_some(void (*visit)(struct goroutine *, void *), void *context);
+/* Those that are noted, and from here on are not unless they run or change again. */
+void stacks_again(void (*visit)(struct goroutine *, void *), void *context);
+void stacks_changed(void (*visit)(struct goroutine *, void *), void *context); /* those noted; the world is stopped */
 
 /* --- timers.c: what is to be done at a time (os_now_ns) --- */
 struct timer {

@@ -37,10 +37,14 @@ static size_t slot_bytes(void) {
     return STACK_BYTES + os_page_bytes();
 }
 
+static struct goroutine *record_at(char *base, size_t slot) {
+    char *end = base + (slot + 1) * slot_bytes();
+    return (struct goroutine *)(end - (slot % COLOURS) * COLOUR_BYTES) - 1;
+}
+_Static_assert(SLOTS % COLOURS == 0, "all chunks are alike");
+
 static struct goroutine *record_of(const struct chunk *chunk, size_t slot) {
-    char *end = chunk->base + (slot + 1) * slot_bytes();
-    size_t number = (size_t)(chunk - chunks) * SLOTS + slot;
-    return (struct goroutine *)(end - (number % COLOURS) * COLOUR_BYTES) - 1;
+    return record_at(chunk->base, slot);
 }
 
 /* Under the lock. */
@@ -131,6 +135,8 @@ void stacks_give(struct goroutine *list) {
 static void give_back(size_t count) {
     struct goroutine *list = NULL, *next;
     os_lock_acquire(&lock);
+    if (atomic_load(&stacks_marking) != 0)
+        count = 0; /* their records may be on the list of those that changed */
     for (; kept && count > 0; count--) {
         count_kept((size_t)-1);
         next = kept->next;
@@ -191,4 +197,89 @@ void stacks_each(void (*visit)(struct goroutine *, void *), void *context) {
                 if (goroutine->live)
                     visit(goroutine, context);
             }
+}
+
+/* --- while the collector marks beside the program --- */
+
+/* A stack that no thread is on is searched while the program runs, and is searched again in the last stop only if it has
+ * changed since the first one: its goroutine has run, or was made ready, perhaps with a value that was written to it. That
+ * is noted by whoever runs it or makes it ready; and the goroutines that run when it begins are, in that stop. */
+_Atomic uint32_t stacks_marking;
+static uint32_t last_marking;
+static struct goroutine *_Atomic changed;
+static size_t next_chunk; /* of stacks_some */
+
+void stacks_begin(void) {
+    if (++last_marking == 0)
+        last_marking = 1;
+    atomic_store(&stacks_marking, last_marking);
+    atomic_store(&changed, NULL);
+    next_chunk = 0;
+}
+
+void stacks_end(void) {
+    atomic_store(&stacks_marking, 0);
+}
+
+void stacks_note(struct goroutine *goroutine, uint32_t marking) {
+    if (atomic_exchange(&goroutine->changed, marking) == marking)
+        return;
+    struct goroutine *first = atomic_load(&changed);
+    do
+        goroutine->next_changed = first;
+    while (!atomic_compare_exchange_weak(&changed, &first, goroutine));
+}
+
+/* Of a goroutine that may run meanwhile. */
+__attribute__((no_sanitize("thread"))) static bool is_live(const struct goroutine *goroutine) {
+    return *(const volatile bool *)&goroutine->live;
+}
+__attribute__((no_sanitize("thread"))) static bool is_running(const struct goroutine *goroutine) {
+    return *(const volatile bool *)&goroutine->running;
+}
+
+bool stacks_some(void (*visit)(struct goroutine *, void *), void *context) {
+    os_lock_acquire(&lock);
+    bool more = next_chunk < chunk_count;
+    struct chunk chunk = more ? chunks[next_chunk++] : (struct chunk){0};
+    os_lock_release(&lock);
+    for (size_t word = 0; word < SLOTS / 64; word++) {
+        for (uint64_t bits = chunk.warm[word]; bits; bits &= bits - 1)
+            __builtin_prefetch(record_at(chunk.base, word * 64 + (size_t)__builtin_ctzll(bits)));
+        for (uint64_t bits = chunk.warm[word]; bits; bits &= bits - 1) {
+            struct goroutine *goroutine = record_at(chunk.base, word * 64 + (size_t)__builtin_ctzll(bits));
+            if (is_live(goroutine))
+                visit(goroutine, context);
+        }
+    }
+    return more;
+}
+
+/* A few at a time: once one is not noted any more it may be noted by others, who link it elsewhere.
+ *
+ * Whoever runs a goroutine stores that it is running, then looks whether it is noted; here it is the other way round. The
+ * barrier of all threads is what makes one of the two see the other, without one where a goroutine is switched to. */
+#define BATCH 256
+void stacks_again(void (*visit)(struct goroutine *, void *), void *context) {
+    struct goroutine *list = os_barrier_of_all_works() ? atomic_exchange(&changed, NULL) : NULL, *batch[BATCH];
+    uint32_t marking = atomic_load(&stacks_marking);
+    while (list) {
+        size_t count = 0;
+        for (; list && count < BATCH; list = list->next_changed)
+            batch[count++] = list;
+        for (size_t i = 0; i < count; i++)
+            atomic_store(&batch[i]->changed, 0);
+        os_barrier_of_all();
+        for (size_t i = 0; i < count; i++)
+            if (is_running(batch[i]))
+                stacks_note(batch[i], marking);
+            else if (is_live(batch[i]))
+                visit(batch[i], context);
+    }
+}
+
+void stacks_changed(void (*visit)(struct goroutine *, void *), void *context) {
+    for (struct goroutine *goroutine = atomic_load(&changed); goroutine; goroutine = goroutine->next_changed)
+        if (goroutine->live)
+            visit(goroutine, context);
 }

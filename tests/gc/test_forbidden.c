@@ -130,7 +130,7 @@ static void test_auto(void **state) {
     tells("userfaultfd", "auto", IN_COPY "userfaultfd is refused\n", "beside 4:");
     if (watches)
         tells("scan", "auto", IN_COPY "PAGEMAP_SCAN is refused (Linux 6.7)\n", "beside 4:");
-    tells("both", "auto", STOPPED "userfaultfd is refused\n", "snapshot 4:");
+    tells("both", "auto", STOPPED "userfaultfd is refused", "snapshot 4:");
     tells("both", "auto", "mark: the world was stopped: clone is refused (error 1)\n", "snapshot 4:");
 }
 

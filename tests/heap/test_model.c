@@ -370,10 +370,12 @@ static void test_memory_goes_back(void **state) {
 // The background gives memory back as well, but keeps some: a run that it has in hand while its neighbours become free
 // joins with them when it comes back, and may be a larger one then than those that bw_free_os_memory still looks at.
 #define APART 400
+static void nothing_between(void) {}
+
 static void *keeps_some(void *barrier) {
     pthread_barrier_wait(barrier);
     struct thread *self = thread_enter();
-    pages_release((size_t)8 << 20);
+    pages_release((size_t)8 << 20, nothing_between);
     thread_leave(self);
     return NULL;
 }
@@ -397,7 +399,7 @@ static void *two_give_back(void *unused) {
             bw_free(objects[i]);
         memset(objects, 0, sizeof objects);
         struct thread *self = thread_enter(); // the last step of bw_free_os_memory
-        pages_release(0);
+        pages_release(0, nothing_between);
         thread_leave(self);
         CHECK(pthread_join(other, NULL) == 0);
         CHECK(atomic_load(&heap.dirty_free_pages) == 0, "%zu", atomic_load(&heap.dirty_free_pages));
