@@ -61,7 +61,8 @@ static void switch_to(struct worker *worker, struct goroutine *to) {
     struct goroutine *from = worker->current;
     save_state(from);
     from->saved_errno = *worker->errno_at;
-    from->running = false;
+    from->stack_pointer = 0; /* until sched_switch has stored it */
+    __atomic_store_n(&from->running, false, __ATOMIC_RELEASE);
     to->running = true;
     stacks_change(to);
     load_state(to);

@@ -234,8 +234,9 @@ void stacks_note(struct goroutine *goroutine, uint32_t marking) {
 __attribute__((no_sanitize("thread"))) static bool is_live(const struct goroutine *goroutine) {
     return *(const volatile bool *)&goroutine->live;
 }
-__attribute__((no_sanitize("thread"))) static bool is_running(const struct goroutine *goroutine) {
-    return *(const volatile bool *)&goroutine->running;
+__attribute__((no_sanitize("thread"))) static bool is_parked(const struct goroutine *goroutine) {
+    return !__atomic_load_n(&goroutine->running, __ATOMIC_ACQUIRE) &&
+           *(const volatile uintptr_t *)&goroutine->stack_pointer != 0;
 }
 
 bool stacks_some(void (*visit)(struct goroutine *, void *), void *context) {
@@ -258,22 +259,28 @@ bool stacks_some(void (*visit)(struct goroutine *, void *), void *context) {
 /* A few at a time: once one is not noted any more it may be noted by others, who link it elsewhere.
  *
  * Whoever runs a goroutine stores that it is running, then looks whether it is noted; here it is the other way round. The
- * barrier of all threads is what makes one of the two see the other, without one where a goroutine is switched to. */
+ * barrier of all threads is what makes one of the two see the other, without one where a goroutine is switched to. Who leaves
+ * one stores what it leaves on the stack, and then the stack pointer; the second barrier is for that. (docs/models/parked.pml)
+ */
 #define BATCH 256
 void stacks_again(void (*visit)(struct goroutine *, void *), void *context) {
     struct goroutine *list = os_barrier_of_all_works() ? atomic_exchange(&changed, NULL) : NULL, *batch[BATCH];
     uint32_t marking = atomic_load(&stacks_marking);
     while (list) {
-        size_t count = 0;
+        size_t count = 0, parked = 0;
         for (; list && count < BATCH; list = list->next_changed)
             batch[count++] = list;
         for (size_t i = 0; i < count; i++)
             atomic_store(&batch[i]->changed, 0);
         os_barrier_of_all();
         for (size_t i = 0; i < count; i++)
-            if (is_running(batch[i]))
+            if (is_parked(batch[i]))
+                batch[parked++] = batch[i];
+            else
                 stacks_note(batch[i], marking);
-            else if (is_live(batch[i]))
+        os_barrier_of_all();
+        for (size_t i = 0; i < parked; i++)
+            if (is_live(batch[i]))
                 visit(batch[i], context);
     }
 }

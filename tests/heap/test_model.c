@@ -411,8 +411,8 @@ static void test_two_give_back(void **state) {
     (void)state;
     if (UNDER_SANITIZER || under_valgrind())
         skip(); // as above
-    int64_t percent =
-        bw_set_gc_percent(-1);      // what is freed while it is marked beside the program is free after that only
+    int64_t percent = bw_set_gc_percent(-1);
+    bw_gc();                        // what is freed while it is marked beside the program is free after that only
     in_thread(two_give_back, NULL); // whose stack goes with it: what it held there would keep other tests' objects
     bw_set_gc_percent(percent);
 }
