@@ -202,7 +202,11 @@ uint64_t pacer_stopped_ns(void) {
 
 static _Atomic bool wants_minor;
 static uint32_t skip, skipped; /* full ones */
-static uint32_t minors;        /* one after the other */
+/* One after the other, and what they have cost: a full one follows at the latest when that is its own cost, or after so many,
+ * since old objects may be dead. */
+#define MOST_MINORS 16
+static uint32_t minors;
+static uint64_t minors_cost;
 
 static bool is_worth_it(const struct pacer_cycle *cycle, double room) {
     return (double)cycle->processor < room * (double)full.processor;
@@ -232,6 +236,7 @@ static bool choose_minor(const struct pacer_cycle *cycle, size_t before) {
            whole = now > full.marked ? now - full.marked : 1;
     double share = (double)room / (double)whole;
     minors = cycle->minor ? minors + 1 : 0;
+    minors_cost = cycle->minor ? minors_cost + cycle->processor : 0;
     if (knobs.minor == MINOR_OFF || !cycle->watched)
         return false;
     if (share < 1.0 / 3) {
@@ -247,7 +252,7 @@ static bool choose_minor(const struct pacer_cycle *cycle, size_t before) {
         return cycle->marked - cycle->marked / 4 < before && skipped++ >= skip; /* one that grows is marked in vain */
     if (is_worth_it(cycle, share)) {
         skip = 0;
-        return true;
+        return minors < MOST_MINORS && minors_cost < full.processor;
     }
     try_later();
     return false;

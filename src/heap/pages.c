@@ -421,12 +421,12 @@ static size_t release_once(size_t keep, void (*between)(void), size_t *own) {
 }
 
 /* What another thread had in hand may come back dirty, or joined with dirty neighbours, to a bin that the pass is over
- * with. So the last pass is one during which no other had any. */
+ * with. So the last pass is one during which no other had any; or in which the system refused what was tried. */
 size_t pages_release(size_t keep, void (*between)(void)) {
-    size_t released = 0, more;
+    size_t released = 0, more, own;
     bool others;
     do {
-        size_t own = 0;
+        own = 0;
         os_lock_acquire(&pages_lock);
         size_t before = taken;
         others = releasing > 0;
@@ -436,9 +436,9 @@ size_t pages_release(size_t keep, void (*between)(void)) {
         os_lock_acquire(&pages_lock);
         others = others || releasing > 0 || taken - before != own;
         os_lock_release(&pages_lock);
-        if (others && more == 0)
+        if (others && own == 0)
             os_yield();
-    } while (others || more > 0);
+    } while (more > 0 || (others && own == 0));
     return released;
 }
 

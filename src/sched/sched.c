@@ -137,6 +137,7 @@ struct thread *sched_park(struct thread *self, const char *why, void (*commit)(v
     sched_stress();
     struct goroutine *goroutine = sched_current(self);
     goroutine->waits_for = why;
+    goroutine->waits_since = 0; /* the collector may have seen it wait as it was made ready */
     goroutine->waits_on = argument;
     if (goroutine->is_thread || self->overflowed_at != 0) {
         /* A thread of the program; or one whose goroutine is on the thread's spare stack, and cannot leave it. */

@@ -327,7 +327,8 @@ yes GET piece | head -n 2000 >&3
 holds "others are served" is PONG ask ping
 before=$(number_of total_commands_processed)
 benchmark "others are served" -c 10 -n 2000 -t set,get
-holds "nothing piles up" below 60000000 "$(number_of used_memory)"
+used=$(number_of used_memory)
+holds "nothing piles up: $used bytes" below 60000000 "$used"
 yes QUIT | head -n 1 >&3
 holds "it gets all of it" test "$(timeout 100 cat <&3 | wc -c)" -eq $((2000 * (200000 + 11) + 5))
 exec 3>&-
@@ -355,7 +356,11 @@ exec 3>&- 4>&- 5>&-
 start --clients 5
 exec 3<>"/dev/tcp/127.0.0.1/$port" 4<>"/dev/tcp/127.0.0.1/$port" 5<>"/dev/tcp/127.0.0.1/$port" 6<>"/dev/tcp/127.0.0.1/$port"
 holds "five clients" until_true is 5 number_of connected_clients
-exec 7<>"/dev/tcp/127.0.0.1/$port"
+fifth() { # redis-cli's connection may be the fifth still
+    local reply
+    exec 7<>"/dev/tcp/127.0.0.1/$port" && printf 'PING\r\n' >&7 && read -r -t 60 reply <&7 && [ "$reply" = $'+PONG\r' ]
+}
+holds "a fifth one is served" until_true fifth
 holds "a sixth one is told" is $'-ERR max number of clients reached\r' say ""
 exec 3>&- 4>&- 5>&- 6>&- 7>&-
 holds "there is room again" until_true is PONG ask ping
