@@ -183,7 +183,7 @@ size_t beside_count_written(size_t most) {
     struct piece piece;
     struct os_pages parts[OS_WATCH_MOST];
     size_t pages = 0;
-    for (size_t at = HEAP_BEGIN; pages <= most && next_piece(&at, &piece); os_yield()) {
+    for (size_t at = HEAP_BEGIN; pages <= most && next_piece(&at, &piece); cycle_give_way()) {
         uintptr_t lo = heap.base + piece.lo, hi = heap.base + piece.hi;
         while (lo < hi && pages <= most) {
             long count = os_watch_written(&lo, hi, false, parts, OS_WATCH_MOST, PIECE_BYTES / os_page_bytes());
@@ -216,7 +216,7 @@ bool beside_protect(uint32_t *number) {
     struct os_pages parts[OS_WATCH_MOST];
     *number = ++protections;
     beside_begin_pass(PASS_PROTECT, PIECE_BYTES / os_page_bytes());
-    for (; beside_claim(&piece); os_yield())
+    for (; beside_claim(&piece); cycle_give_way())
         while (piece.lo < piece.hi)
             beside_take(&piece, parts, OS_WATCH_MOST);
     watching = beside_pass_failed() ? NOT_WATCHED : WATCHED;
@@ -235,6 +235,6 @@ void beside_end_watching(struct thread *self, uint32_t number) {
             more = next_piece(&at, &piece) && os_watch_protect(heap.base + piece.lo, heap.base + piece.hi, false);
         }
         gc_lock_release();
-        os_yield();
+        cycle_give_way();
     }
 }

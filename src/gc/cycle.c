@@ -266,6 +266,12 @@ static void begin_beside(struct cycle *cycle) {
  * and looks whether slices are wanted; and after it has woken threads. */
 #define TURN_NS ((uint64_t)1000000)
 
+/* Not where memory is handed out faster than the collection gets on. */
+void cycle_give_way(void) {
+    if (atomic_load(&heap.handed) <= atomic_load(&heap.trigger) + pacer_room())
+        os_yield();
+}
+
 static void nap(int64_t ns) {
     static _Atomic uint32_t nobody;
     os_wait(&nobody, 0, ns);
@@ -307,7 +313,7 @@ static void search(struct thread *self, struct cycle *cycle, int markers, size_t
         } else if (mark_until(&roots, markers, os_now_ns() + TURN_NS)) {
             return;
         } else {
-            os_yield();
+            cycle_give_way();
         }
     }
 }
@@ -322,7 +328,7 @@ static bool mark_in_rounds(struct thread *self, struct cycle *cycle) {
     int markers = markers_beside(cycle);
     bool stacks = true;
     do {
-        os_yield();
+        cycle_give_way();
         stacks = stacks && roots_push_some_stacks(&cycle->parked);
     } while (!mark_until(&roots, markers, os_now_ns() + TURN_NS) || stacks);
     cycle->marking = os_thread_cpu_ns() - processor;

@@ -204,7 +204,8 @@ uint64_t times_processors_ns(void);
 enum cycle_reason { CYCLE_PACED, CYCLE_FORCED, CYCLE_MEMORY, CYCLE_LEAKS, CYCLE_COMPACT };
 /* The caller is INSIDE and holds no lock. False: it was to compact, and there was no memory for that. */
 bool cycle_run(struct thread *self, enum cycle_reason reason);
-void cycle_run_due(struct thread *self);   /* the same, if one is due: CYCLE_PACED */
+void cycle_give_way(void);               /* the collecting thread, to others on its processor; while the program runs */
+void cycle_run_due(struct thread *self); /* the same, if one is due: CYCLE_PACED */
 void cycle_run_paced(struct thread *self); /* the same, or leaves it to the collector's thread, or to another */
 void gc_lock_acquire(struct thread *self);
 void gc_lock_release(void);

@@ -204,7 +204,7 @@ static _Atomic bool wants_minor;
 static uint32_t skip, skipped; /* full ones */
 /* One after the other, and what they have cost: a full one follows at the latest when that is its own cost, or after so many,
  * since old objects may be dead. */
-#define MOST_MINORS 16
+#define MOST_MINORS 4
 static uint32_t minors;
 static uint64_t minors_cost;
 
