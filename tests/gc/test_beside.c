@@ -7,11 +7,9 @@
 //
 // modes: mark=watch,poison=1 mark=watch,verify=1 mark=watch,poison=1,gcstress=100 mark=stop,poison=1 mark=watch,minor=always,verify=1 mark=watch,minor=always,poison=1 mark=snapshot,poison=1 mark=snapshot,verify=1
 // timeout: 120
-#include "gc/gc.h"
+#include "collecting.h"
 #include "support.h"
 #include "tree.h"
-
-#include <stdatomic.h>
 
 #define TOKENS 64
 
@@ -186,21 +184,6 @@ static void mutate_in_goroutine(struct mutator *mutator) {
 
 static void *mutate_in_thread(void *mutator) {
     mutate(mutator);
-    return NULL;
-}
-
-static atomic_bool over;
-static void *collect_all_the_time(void *unused) {
-    (void)unused;
-    for (int i = 0; !atomic_load(&over); i++) {
-        if (i % 8 == 0) {
-            bw_gc();
-        } else { // as if it were due: it may be a minor one
-            struct thread *self = thread_enter();
-            cycle_run(self, CYCLE_PACED);
-            thread_leave(self);
-        }
-    }
     return NULL;
 }
 

@@ -7,10 +7,8 @@
 //
 // modes: mark=watch,verify=1 mark=watch,poison=1 mark=watch,minor=always,verify=1 mark=snapshot,verify=1 mark=watch,poison=1,schedstress=20
 // timeout: 120
-#include "gc/gc.h"
+#include "collecting.h"
 #include "support.h"
-
-#include <stdatomic.h>
 
 BW_STRUCT(token, (uint64_t, id), (uint64_t, check), (struct token *, none), (uint64_t[4], more));
 
@@ -95,8 +93,6 @@ static NOINLINE void make_places(size_t length) {
     }
 }
 
-static atomic_bool over;
-
 static NOINLINE void move(int number, bw_chan(int) done) {
     token_chan in = bw_make_chan(struct token *, 0), out = bw_make_chan(struct token *, 0);
     bw_go(holds, in, out);
@@ -114,20 +110,6 @@ static NOINLINE void move(int number, bw_chan(int) done) {
     }
     bw_close(in);
     bw_send(done, 1);
-}
-
-static void *collect_all_the_time(void *unused) {
-    (void)unused;
-    for (int i = 0; !atomic_load(&over); i++) {
-        if (i % 8 == 0) {
-            bw_gc();
-        } else { // as if it were due: it may be a minor one
-            struct thread *self = thread_enter();
-            cycle_run(self, CYCLE_PACED);
-            thread_leave(self);
-        }
-    }
-    return NULL;
 }
 
 static void test_moves(void **state) {
