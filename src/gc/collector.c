@@ -68,17 +68,20 @@ static bool help(uint64_t until) {
 /* Helps, a little at a time, or waits where there is nothing to help with. */
 static void give_time(struct thread *self, uint32_t collections, uint64_t ns) {
     self->marking = true;
+    atomic_store_explicit(&self->slowed, true, memory_order_relaxed);
     uint64_t until = os_now_ns() + ns;
     for (uint64_t now; atomic_load(&ended) == collections && (now = os_now_ns()) < until;) {
         uint64_t turn = until - now < MORE_NS ? until - now : MORE_NS;
         if (!help(now + turn))
             os_wait(&ended, collections, (int64_t)turn);
     }
+    atomic_store_explicit(&self->slowed, false, memory_order_relaxed);
     self->marking = false;
 }
 
 /* Far above the goal it is for long, since nothing else keeps the heap from growing where the collector gets little of the
- * processors; but not until the collection is over, which may wait for a lock of the loader's that this thread holds. */
+ * processors; but not until the collection is over, which may wait for a lock of the loader's that this thread holds. A worker
+ * keeps its token meanwhile: the next goroutine would hand out memory, too, and the heap grow with their number. */
 void collector_slow_down(struct thread *self, size_t over, size_t room) {
     uint32_t now = atomic_load(&ended);
     size_t eighth = pacer_goal() / 8;

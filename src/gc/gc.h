@@ -31,6 +31,8 @@ struct thread {
     const void *interrupted_context; /* stopped by the signal: what the kernel saved. NULL: it is at `place` */
     bool blocking;                   /* SAFE within bw_blocking, not within the library */
     bool marking;                    /* SAFE within the library, where it marks: a fault is none of the program's */
+    /* It hands out memory faster than the collection gets on, and waits: no other goroutine is to run instead. */
+    _Atomic bool slowed;
     /* One of the library's own that runs code of the program waits for some: nothing of the program's is on its stack. */
     _Atomic bool resting;
     _Atomic bool joining;            /* SAFE within libc, until another thread ends: */

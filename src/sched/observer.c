@@ -47,6 +47,8 @@ static void take_from_stuck(uint64_t now) {
         struct worker *worker = atomic_load(&workers[i]);
         if (worker == NULL || token_lost(worker))
             continue;
+        if (atomic_load_explicit(&worker->thread->slowed, memory_order_relaxed))
+            worker->seen.since = 0;
         uint32_t turn = atomic_load_explicit(&worker->turn, memory_order_relaxed);
         if (worker->seen.turn != turn || worker->seen.since == 0) {
             worker->seen.turn = turn;

@@ -327,11 +327,8 @@ yes GET piece | head -n 2000 >&3
 holds "others are served" is PONG ask ping
 before=$(number_of total_commands_processed)
 benchmark "others are served" -c 10 -n 2000 -t set,get
-# What is garbage there counts until it is collected; under the thread sanitizer that takes seconds.
-most=60000000
-[ "${BURROW_SANITIZE:-}" != thread ] || most=250000000
 used=$(number_of used_memory)
-holds "nothing piles up: $used bytes" below "$most" "$used"
+holds "nothing piles up: $used bytes" below 60000000 "$used"
 yes QUIT | head -n 1 >&3
 holds "it gets all of it" test "$(timeout 100 cat <&3 | wc -c)" -eq $((2000 * (200000 + 11) + 5))
 exec 3>&-
