@@ -1,17 +1,18 @@
 /* ahead.c - a thread that has the system make memory before the program comes to it.
  *
  * The first write to a huge page has the kernel make it, 2 MiB of zeroes: 0.1 ms, or 4.5 ms in a virtual machine whose host
- * makes its memory at the same moment, and in small pages. A program whose heap grows waits for that every 2 MiB. So when a
- * span for small objects is made where the heap was never used before, this thread touches the next few MiB. Large objects
- * are left to the program, which may never touch them.
+ * makes its memory at the same moment, and in small pages. A program whose heap grows would wait for that every 2 MiB. So
+ * when a span for small objects is made where the heap was never used before, this thread touches the next few MiB, in huge pages
+ * as long as these are made fast (heap.c). Large objects are left to the program, which may never touch them.
  *
  * It costs memory that may not be needed, so not in small heaps, nor under a memory limit.
  */
 #include "gc.h"
 
-#define LEAST_HEAP ((size_t)32 << 20)
-#define AHEAD_BYTES ((size_t)4 << 20)
-#define GROWN_BYTES ((size_t)16 << 20) /* so far the heap reaches: growing it waits for a page that is being made */
+#define LEAST_HEAP ((size_t)8 << 20)
+#define LEAST_AHEAD OS_HUGE_PAGE      /* an eighth of the heap, but at least so much, */
+#define MOST_AHEAD (8 * OS_HUGE_PAGE) /* and not more than this */
+#define GROWN_BYTES (2 * MOST_AHEAD)  /* so far the heap reaches: growing it waits for a page that is being made */
 
 static _Atomic bool has_thread;
 
@@ -20,12 +21,38 @@ static bool is_free(size_t offset) {
     return span == NULL || atomic_load(&span->state) == SPAN_FREE;
 }
 
+/* Where huge pages are made slowly it makes small ones. */
 static bool make(size_t lo, size_t hi) {
     uintptr_t from = heap.base + lo, to = heap.base + hi;
-    if (!pages_touch(from, to))
+    if (!(atomic_load(&heap.huge_pages) ? heap_make_huge_page(from, pages_touch) : pages_touch(from, to)))
         return false;
     os_touch((uintptr_t)mark_byte(from), (uintptr_t)mark_byte(to));
     return true;
+}
+
+/* Whether they still are is tried with the last one of the heap: the program could come to the next one while it is made. */
+static void try_huge_page(size_t page) {
+    if (!atomic_load(&heap.huge_pages) && heap_tries_huge_pages(page) && is_free(page))
+        heap_make_huge_page(heap.base + page, pages_touch);
+}
+
+static void make_ahead(size_t *made) {
+    size_t from = atomic_load(&heap.ahead), ahead = (from / 8 + OS_HUGE_PAGE - 1) & ~(OS_HUGE_PAGE - 1);
+    size_t end = from + (ahead < LEAST_AHEAD ? LEAST_AHEAD : ahead > MOST_AHEAD ? MOST_AHEAD : ahead);
+    while (end + GROWN_BYTES > atomic_load(&heap.used) && pages_grow()) {}
+    size_t used = atomic_load(&heap.used);
+    if (from < *made)
+        from = *made;
+    if (end > used)
+        end = used;
+    thread_leave(thread_current); /* it takes long, and no stop should wait for it */
+    try_huge_page(used - OS_HUGE_PAGE);
+    for (bool made_one = true; made_one && from < end; from += OS_HUGE_PAGE)
+        if (is_free(from))
+            made_one = make(from, from + OS_HUGE_PAGE);
+    if (end > *made)
+        *made = end;
+    thread_enter();
 }
 
 static void work(void *unused) {
@@ -36,20 +63,7 @@ static void work(void *unused) {
         while ((now = atomic_load(&heap.ahead_asked)) == seen)
             os_wait(&heap.ahead_asked, now, -1);
         thread_enter();
-        size_t from = atomic_load(&heap.ahead), end = from + AHEAD_BYTES;
-        while (from + GROWN_BYTES > atomic_load(&heap.used) && pages_grow()) {}
-        size_t used = atomic_load(&heap.used);
-        if (from < made)
-            from = made;
-        if (end > used)
-            end = used;
-        thread_leave(thread_current); /* it takes long, and no stop should wait for it */
-        for (bool made_one = true; made_one && from < end; from += OS_HUGE_PAGE)
-            if (is_free(from))
-                made_one = make(from, from + OS_HUGE_PAGE);
-        if (end > made)
-            made = end;
-        thread_enter();
+        make_ahead(&made);
     }
 }
 

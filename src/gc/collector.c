@@ -52,7 +52,7 @@ void collector_ended(void) {
     os_wake(&ended, INT32_MAX);
 }
 
-#define LITTLE_NS ((uint64_t)100000)
+#define LITTLE_NS ((uint64_t)50000)
 #define MORE_NS ((uint64_t)250000)
 #define MUCH_NS ((uint64_t)2000000)
 #define LONG_NS ((uint64_t)20000000)

@@ -195,6 +195,7 @@ static void finish_marking(struct cycle *cycle) {
                                             .beside = cycle->beside && !cycle->fell_back,
                                             .minor = cycle->minor,
                                             .watched = beside_keeps_marks(),
+                                            .young = mark_young_share(),
                                             .share = cycle->markers / markers_beside(cycle),
                                             .marking = cycle->marking,
                                             .processor = processor + faults,

@@ -303,10 +303,11 @@ void mark_push_fields(uintptr_t object, const struct span *span); /* what it ref
 void mark_drain(void);                                            /* marks all that was pushed, in the caller alone */
 /* When an object whose byte is MARK_WATCHED is marked, its address is kept until this asks for it. */
 bool mark_take_watched(uintptr_t *object);
-size_t mark_bytes_taken(void);                  /* bytes that marking found alive since mark_begin */
-size_t mark_bytes_searched(void);               /* of them, without large objects that hold no pointers */
-bool mark_is_live(uintptr_t object);            /* an object's first byte, while marking */
-void mark_forget_pushed(void);                  /* another process marks what the caller has pushed, */
+size_t mark_bytes_taken(void);       /* bytes that marking found alive since mark_begin */
+size_t mark_bytes_searched(void);    /* of them, without large objects that hold no pointers */
+double mark_young_share(void);       /* of those objects, those allocated since the last collection; from a sample */
+bool mark_is_live(uintptr_t object); /* an object's first byte, while marking */
+void mark_forget_pushed(void);       /* another process marks what the caller has pushed, */
 void mark_count(size_t searched, size_t taken); /* and has found so many bytes alive */
 /* Calls `work` on so many threads at once, the caller's among them: those that can be had. The world is stopped. */
 void mark_in_parallel(void (*work)(void *), void *argument, int markers);
@@ -424,6 +425,7 @@ struct pacer_cycle {
     size_t handed, born;    /* handed out since the last one; of that, while it was marked beside the program */
     bool paced, beside;     /* it began because the goal was reached; it went on beside the program */
     bool minor, watched;    /* it marked only what was new; a minor one may follow */
+    double young;           /* what share of its objects was allocated since the last one */
     int share;              /* beside: only one in so many of its markers could be at work */
     uint64_t marking;       /* not what was searched again */
     uint64_t processor;     /* of all threads, the stops among it; a minor one's: and of the faults that it needed */

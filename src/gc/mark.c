@@ -45,6 +45,7 @@ struct marker {
     size_t range_count, range_capacity;
     size_t bytes; /* of objects it marked, but large ones without pointers, which cost nothing: */
     size_t plain;
+    size_t claimed, young; /* of some objects that it marked, how many were allocated since the last collection */
     uint64_t processor_ns;
     struct piece piece; /* of the pass over written pages */
     uint64_t
@@ -296,14 +297,19 @@ static void push_mapped(struct marker *marker, struct view view, const struct la
     }
     uintptr_t *top = marker->top;
     const uint64_t *map = layout->pointer_map;
-    for (const uintptr_t *word = (const uintptr_t *)lo; word < (const uintptr_t *)hi; word++) {
-        if (map[phase / 64] >> (phase % 64) & 1) {
-            uintptr_t value = *word;
+    size_t words = (hi - lo) / sizeof(void *);
+    for (const uintptr_t *word = (const uintptr_t *)lo; words > 0;) {
+        size_t count = 64 - phase % 64;
+        count = count < element - phase ? count : element - phase;
+        count = count < words ? count : words;
+        for (uint64_t left = map[phase / 64] >> (phase % 64) & ~(uint64_t)0 >> (64 - count); left; left &= left - 1) {
+            uintptr_t value = word[__builtin_ctzl(left)];
             *top = value;
             top += value - view.base < view.used;
         }
-        if (++phase == element)
-            phase = 0;
+        word += count;
+        words -= count;
+        phase = phase + count == element ? 0 : phase + count;
     }
     marker->top = top;
 }
@@ -657,7 +663,7 @@ static BW__COLD uintptr_t claim_otherwise(const struct view *view, uintptr_t add
 static inline size_t claim(struct marker *marker, const struct view *view, const uintptr_t *addresses, size_t count,
                            struct claimed *objects) {
     uint8_t elsewhere;
-    size_t fresh = 0, kept = 0;
+    size_t fresh = 0, kept = 0, young = 0;
     for (size_t i = 0; i < count; i++) {
         uintptr_t address = addresses[i] & ~(uintptr_t)(GRANULE_BYTES - 1);
         uint8_t *byte = &view->marks[(address - view->base) >> GRANULE_SHIFT], was = *byte;
@@ -673,7 +679,10 @@ static inline size_t claim(struct marker *marker, const struct view *view, const
         *byte = view->live;
         objects[fresh].object = address;
         fresh += white;
+        young += was == MARK_NEW;
     }
+    marker->claimed += fresh;
+    marker->young += young;
     for (size_t i = 0; i < fresh; i++) {
         uintptr_t object = objects[i].object;
         uint32_t layout = view->page_layout[(object - view->base) >> PAGE_SHIFT];
@@ -851,6 +860,7 @@ static bool marker_ready(struct marker *marker) {
     if (marker->range_capacity == 0 && !grow_ranges(&marker->ranges, &marker->range_capacity))
         return false;
     marker->bytes = marker->plain = 0;
+    marker->claimed = marker->young = 0;
     marker->looked = 0;
     return true;
 }
@@ -1228,6 +1238,10 @@ size_t mark_bytes_searched(void) {
 
 size_t mark_bytes_taken(void) {
     return mark_bytes_searched() + own.plain + atomic_load(&helper_plain);
+}
+
+double mark_young_share(void) {
+    return own.claimed ? (double)own.young / (double)own.claimed : 0;
 }
 
 bool mark_is_live(uintptr_t object) {

@@ -248,8 +248,11 @@ static bool choose_minor(const struct pacer_cycle *cycle, size_t before) {
         return true;
     if (!pacer_beside_pays() && knobs.mark != MARK_WATCH)
         return false;
+    /* Where a full one found that more than half of what had been handed out is alive, because the heap grows or because what
+     * is old dies, a minor one would leave that. */
     if (!cycle->minor)
-        return cycle->marked - cycle->marked / 4 < before && skipped++ >= skip; /* one that grows is marked in vain */
+        return cycle->marked - cycle->marked / 4 < before && cycle->young * (double)cycle->marked < (double)room / 2 &&
+               skipped++ >= skip;
     if (is_worth_it(cycle, share)) {
         skip = 0;
         return minors < MOST_MINORS && minors_cost < full.processor;

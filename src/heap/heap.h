@@ -162,8 +162,7 @@ struct __attribute__((aligned(64))) span { /* threads that own neighbours share 
 
 /* The heap's first object lies this far from its base, for two reasons: heap.base is a word of the library's static
  * data, and would keep an object there; and a program with few objects stays small if its heap begins with 256 KiB of
- * small pages, while whoever needs more comes to huge pages soon (first use of a small page costs some twenty times as
- * much a byte). */
+ * pages that the system cannot join. */
 #define HEAP_BEGIN (OS_HUGE_PAGE - ((size_t)256 << 10))
 
 struct heap {
@@ -188,10 +187,11 @@ struct heap {
     _Atomic size_t ahead;
     _Atomic uint32_t ahead_asked;
     _Atomic bool looks_ahead;
-    bool watched;           /* pages are added to what the system watches as the heap grows; under the pages lock */
-    _Atomic uint32_t cycle; /* collections so far; a span is swept when span->swept == cycle */
-    _Atomic size_t handed;  /* bytes handed to threads since the last collection */
-    _Atomic size_t trigger; /* a collection starts when `handed` passes this */
+    _Atomic bool huge_pages; /* they are made fast, as far as is known */
+    bool watched;            /* pages are added to what the system watches as the heap grows; under the pages lock */
+    _Atomic uint32_t cycle;  /* collections so far; a span is swept when span->swept == cycle */
+    _Atomic size_t handed;   /* bytes handed to threads since the last collection */
+    _Atomic size_t trigger;  /* a collection starts when `handed` passes this */
     _Atomic size_t free_pages, dirty_free_pages; /* written under the pages lock */
     size_t tables_used[4];                       /* committed bytes of each table, under the pages lock */
     _Atomic size_t empty_pages;                  /* of kept empty spans */
@@ -244,6 +244,10 @@ static inline bool heap_is_marking(void) {
 /* --- heap.c: making the heap, growing it --- */
 void heap_make(void);
 size_t heap_live_bytes(void); /* of all objects, as the ledger has them, and of arenas; the world is stopped */
+/* Has the system make a huge page; `touch` is how. Whether that was fast is heap.huge_pages then. */
+bool heap_make_huge_page(uintptr_t page, bool (*touch)(uintptr_t lo, uintptr_t hi));
+/* The same in small ones, until it is to be tried again. */
+bool heap_tries_huge_pages(size_t offset);
 /* Commits what lies beyond heap.used, at least `bytes`; under the pages lock. False: out of memory. */
 bool heap_grow(size_t bytes, uintptr_t *from, size_t *got);
 /* Puts them into the order of their keys. It allocates nothing. */
