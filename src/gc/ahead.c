@@ -21,19 +21,46 @@ static bool is_free(size_t offset) {
     return span == NULL || atomic_load(&span->state) == SPAN_FREE;
 }
 
-/* Where huge pages are made slowly it makes small ones. */
-static bool make(size_t lo, size_t hi) {
-    uintptr_t from = heap.base + lo, to = heap.base + hi;
-    if (!(atomic_load(&heap.huge_pages) ? heap_make_huge_page(from, pages_touch) : pages_touch(from, to)))
+/* Of the heap, and of the mark bytes. */
+static bool make_huge(size_t lo, size_t hi) {
+    if (!heap_touch_huge_page(heap.base + lo))
         return false;
-    os_touch((uintptr_t)mark_byte(from), (uintptr_t)mark_byte(to));
+    static uintptr_t marks_made;
+    uintptr_t marks = (uintptr_t)mark_byte(heap.base + hi - 1) & ~(OS_HUGE_PAGE - 1);
+    if (marks > marks_made && (uintptr_t)mark_byte(heap.base + lo) >= marks) {
+        marks_made = marks;
+        os_want_huge_pages((void *)marks, OS_HUGE_PAGE);
+        heap_touch_huge_page(marks);
+    }
     return true;
+}
+
+/* Where huge pages are made slowly it makes small ones. */
+static void make(size_t lo, size_t end) {
+    bool huge = atomic_load(&heap.huge_pages), may = true;
+    if (huge)
+        os_want_huge_pages((void *)(heap.base + lo), end - lo);
+    for (size_t hi; may && lo < end; lo = hi) {
+        hi = lo + OS_HUGE_PAGE;
+        uintptr_t from = heap.base + lo, to = heap.base + hi;
+        if (is_free(lo))
+            may = huge ? make_huge(lo, hi) : pages_touch(from, to);
+        os_touch((uintptr_t)mark_byte(from), (uintptr_t)mark_byte(to));
+        os_yield(); /* a thread of the program's may want the processor */
+        if (huge && !atomic_load(&heap.huge_pages)) {
+            huge = false;
+            if (hi < end)
+                os_want_small_pages((void *)to, end - hi);
+        }
+    }
 }
 
 /* Whether they still are is tried with the last one of the heap: the program could come to the next one while it is made. */
 static void try_huge_page(size_t page) {
-    if (!atomic_load(&heap.huge_pages) && heap_tries_huge_pages(page) && is_free(page))
-        heap_make_huge_page(heap.base + page, pages_touch);
+    if (atomic_load(&heap.huge_pages) || !heap_tries_huge_pages(page) || !is_free(page))
+        return;
+    os_want_huge_pages((void *)(heap.base + page), OS_HUGE_PAGE);
+    heap_touch_huge_page(heap.base + page);
 }
 
 static void make_ahead(size_t *made) {
@@ -47,9 +74,8 @@ static void make_ahead(size_t *made) {
         end = used;
     thread_leave(thread_current); /* it takes long, and no stop should wait for it */
     try_huge_page(used - OS_HUGE_PAGE);
-    for (bool made_one = true; made_one && from < end; from += OS_HUGE_PAGE)
-        if (is_free(from))
-            made_one = make(from, from + OS_HUGE_PAGE);
+    if (from < end)
+        make(from, end);
     if (end > *made)
         *made = end;
     thread_enter();
@@ -71,7 +97,7 @@ void ahead_start(struct thread *self) {
     if (atomic_load_explicit(&has_thread, memory_order_relaxed) || heap_committed() < LEAST_HEAP ||
         knobs.memory_limit < INT64_MAX || atomic_exchange(&has_thread, true))
         return;
-    if (thread_start_internal(self, thread_attach_modest, work, NULL, "burrow-ahead"))
+    if (thread_start_internal(self, thread_attach_internal, work, NULL, "burrow-ahead"))
         atomic_store(&heap.looks_ahead, true);
 }
 

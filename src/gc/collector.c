@@ -52,7 +52,7 @@ void collector_ended(void) {
     os_wake(&ended, INT32_MAX);
 }
 
-#define LITTLE_NS ((uint64_t)50000)
+#define LITTLE_NS ((uint64_t)30000)
 #define MORE_NS ((uint64_t)250000)
 #define MUCH_NS ((uint64_t)2000000)
 #define LONG_NS ((uint64_t)20000000)
@@ -65,14 +65,20 @@ static bool help(uint64_t until) {
     return helped;
 }
 
-/* Helps, a little at a time, or waits where there is nothing to help with. */
+/* Helps, a little at a time, or waits where there is nothing to help with. To sleep for less than SHORT_NS takes longer: the
+ * system's timers are not that exact, and the thread is woken late. */
+#define SHORT_NS ((uint64_t)100000)
 static void give_time(struct thread *self, uint32_t collections, uint64_t ns) {
     self->marking = true;
     atomic_store_explicit(&self->slowed, true, memory_order_relaxed);
     uint64_t until = os_now_ns() + ns;
     for (uint64_t now; atomic_load(&ended) == collections && (now = os_now_ns()) < until;) {
         uint64_t turn = until - now < MORE_NS ? until - now : MORE_NS;
-        if (!help(now + turn))
+        if (help(now + turn))
+            continue;
+        if (turn < SHORT_NS)
+            os_yield();
+        else
             os_wait(&ended, collections, (int64_t)turn);
     }
     atomic_store_explicit(&self->slowed, false, memory_order_relaxed);
@@ -87,7 +93,12 @@ void collector_slow_down(struct thread *self, size_t over, size_t room) {
     size_t eighth = pacer_goal() / 8;
     uint64_t since = os_now_ns();
     thread_safe_begin(self);
-    give_time(self, now, over < room ? LITTLE_NS : over < eighth ? MORE_NS : over < 2 * eighth ? MUCH_NS : LONG_NS);
+    give_time(self, now,
+              over < room         ? LITTLE_NS
+              : over < eighth / 2 ? 2 * LITTLE_NS
+              : over < eighth     ? MORE_NS
+              : over < 2 * eighth ? MUCH_NS
+                                  : LONG_NS);
     thread_safe_end(self);
     times_add(TIMES_ASSISTS, os_now_ns() - since);
     OS_KEEP_FRAME();

@@ -96,11 +96,12 @@ void heap_make(void) {
 /* The first write to a huge page takes 0.1 ms, a tenth of what it takes in small ones. But in a virtual machine whose host makes
  * memory when it is first used, and in small pages, it waits for as many of those: 4 ms, and longer than with small pages
  * altogether, since the system has some at hand that were in use not long ago. So the program comes to huge pages by itself only
- * with large objects, where that is fast. For small ones a thread makes them ahead of it; where there is none, too. How
+ * with very large objects, where that is fast. For small ones a thread makes them ahead of it; where there is none, too. How
  * long it takes is known from the last one that was made; when that was slow it is tried again so many bytes later. */
 #define SLOW_NS ((uint64_t)2000000)
 #define TRIED_AGAIN ((size_t)64 << 20)
 #define LEAST_HUGE ((size_t)32 << 20) /* many heaps are never larger */
+#define LARGE ((size_t)16 << 20)      /* to come to the whole object takes longer than one page, however it is made */
 static _Atomic size_t next_try;
 
 /* Some memory is at hand nearly always: it is made fast if so many of these pages were, one after the other. */
@@ -111,31 +112,28 @@ bool heap_tries_huge_pages(size_t offset) {
     return atomic_load(&heap.huge_pages) || offset >= atomic_load(&next_try);
 }
 
-bool heap_make_huge_page(uintptr_t page, bool (*touch)(uintptr_t lo, uintptr_t hi)) {
-    os_want_huge_pages((void *)page, OS_HUGE_PAGE);
+bool heap_touch_huge_page(uintptr_t page) {
     uint64_t since = os_thread_cpu_ns();
-    if (!touch(page, page + 1))
+    if (!pages_touch(page, page + 1))
         return false;
     bool fast = os_thread_cpu_ns() - since < SLOW_NS;
     atomic_store(&fast_ones, fast ? atomic_load(&fast_ones) + 1 : 0);
     atomic_store(&heap.huge_pages, fast && (atomic_load(&heap.huge_pages) || atomic_load(&fast_ones) >= FAST_ONES));
     if (!fast)
-        atomic_store(&next_try, page - heap.base + TRIED_AGAIN);
+        atomic_store(&next_try, atomic_load(&heap.used) + TRIED_AGAIN);
     return true;
 }
 
-static bool touch_fresh(uintptr_t lo, uintptr_t hi) {
-    os_touch(lo, hi);
-    return true;
-}
-
-/* How the memory is to come by which the heap grows; `large`: for a large object. */
-static bool grows_by_huge_pages(size_t begin, bool large) {
-    if (begin < LEAST_HUGE && !large)
+/* How the memory is to come by which the heap grows. */
+static bool grows_by_huge_pages(size_t begin, size_t bytes) {
+    bool looks_ahead = atomic_load(&heap.looks_ahead);
+    if (bytes < LARGE && (looks_ahead || begin < LEAST_HUGE))
         return false;
-    if (!atomic_load(&heap.looks_ahead) && heap_tries_huge_pages(begin))
-        heap_make_huge_page(heap.base + begin, touch_fresh);
-    return atomic_load(&heap.huge_pages) && (large || !atomic_load(&heap.looks_ahead));
+    if (!looks_ahead && heap_tries_huge_pages(begin)) {
+        os_want_huge_pages((void *)(heap.base + begin), OS_HUGE_PAGE);
+        heap_touch_huge_page(heap.base + begin);
+    }
+    return atomic_load(&heap.huge_pages);
 }
 
 bool heap_grow(size_t bytes, uintptr_t *from, size_t *got) {
@@ -162,7 +160,7 @@ bool heap_grow(size_t bytes, uintptr_t *from, size_t *got) {
             char *table = (char *)table_at(i) + heap.tables_used[i];
             if (!os_commit(table, end - heap.tables_used[i]))
                 return false;
-            if (i == 0 && end > SMALL_MARKS && atomic_load(&heap.huge_pages))
+            if (i == 0 && end > SMALL_MARKS && atomic_load(&heap.huge_pages) && !atomic_load(&heap.looks_ahead))
                 os_want_huge_pages(table, end - heap.tables_used[i]);
             heap.tables_used[i] = end;
         }
@@ -170,9 +168,8 @@ bool heap_grow(size_t bytes, uintptr_t *from, size_t *got) {
     size_t end = used + step, begin = used > HEAP_BEGIN ? used : HEAP_BEGIN;
     if (!os_commit((void *)(heap.base + begin), end - begin))
         return false;
-    bool large = bytes >= OS_HUGE_PAGE && begin >= OS_HUGE_PAGE;
-    (grows_by_huge_pages(begin, large) ? os_want_huge_pages : os_want_small_pages)((void *)(heap.base + begin),
-                                                                                   end - begin);
+    bool huge = begin >= OS_HUGE_PAGE && grows_by_huge_pages(begin, bytes);
+    (huge ? os_want_huge_pages : os_want_small_pages)((void *)(heap.base + begin), end - begin);
     if (heap.watched && !os_watch_add(heap.base + begin, end - begin))
         __atomic_store_n(&heap.watched, false, __ATOMIC_RELAXED);
     *from = heap.base + begin;

@@ -244,9 +244,10 @@ static inline bool heap_is_marking(void) {
 /* --- heap.c: making the heap, growing it --- */
 void heap_make(void);
 size_t heap_live_bytes(void); /* of all objects, as the ledger has them, and of arenas; the world is stopped */
-/* Has the system make a huge page; `touch` is how. Whether that was fast is heap.huge_pages then. */
-bool heap_make_huge_page(uintptr_t page, bool (*touch)(uintptr_t lo, uintptr_t hi));
-/* The same in small ones, until it is to be tried again. */
+/* Has the system make a huge page, which it was asked for; whether that is done fast is heap.huge_pages then. False: it may not
+ * be touched. */
+bool heap_touch_huge_page(uintptr_t page);
+/* Whether it is, or may be by now: it was found out long ago, as the heap goes. */
 bool heap_tries_huge_pages(size_t offset);
 /* Commits what lies beyond heap.used, at least `bytes`; under the pages lock. False: out of memory. */
 bool heap_grow(size_t bytes, uintptr_t *from, size_t *got);
