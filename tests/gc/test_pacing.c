@@ -146,6 +146,47 @@ static void child_ahead(void) {
     bw_keep_alive(list);
 }
 
+// Which pages the system was asked for at an address: "hg" huge ones, "nh" small ones, "" nothing.
+static const char *pages_wanted_at(uintptr_t address) {
+    static char line[1024];
+    FILE *file = fopen("/proc/self/smaps", "r");
+    CHECK(file != NULL);
+    bool here = false;
+    const char *found = "";
+    while (fgets(line, sizeof line, file)) {
+        uintptr_t lo, hi;
+        if (sscanf(line, "%lx-%lx ", &lo, &hi) == 2)
+            here = address >= lo && address < hi;
+        else if (here && strncmp(line, "VmFlags:", 8) == 0)
+            found = strstr(line, " hg") ? "hg" : strstr(line, " nh") ? "nh" : "";
+    }
+    fclose(file);
+    return found;
+}
+
+// Without a thread that runs ahead, since there is a limit: small pages at first, then as it was found that huge ones are made.
+static void child_pages(void) {
+    node *list = NULL;
+    CHECK(!atomic_load(&heap.looks_ahead));
+    for (size_t used = atomic_load(&heap.used), end = used + ((size_t)128 << 20); used < end;) {
+        node *n = bw_new(node);
+        n->next = list;
+        list = n;
+        if (used == atomic_load(&heap.used))
+            continue;
+        const char *wanted = used > (size_t)32 << 20 && atomic_load(&heap.huge_pages) ? "hg" : "nh";
+        used = atomic_load(&heap.used);
+        CHECK(strcmp(pages_wanted_at(heap.base + used - 1), wanted) == 0, "%zu MiB: not %s", used >> 20, wanted);
+    }
+    CHECK(!atomic_load(&heap.looks_ahead));
+    // So does a very large object.
+    char *large = bw_alloc_noscan((size_t)200 << 20);
+    const char *wanted = atomic_load(&heap.huge_pages) ? "hg" : "nh";
+    CHECK(strcmp(pages_wanted_at((uintptr_t)large + ((size_t)199 << 20)), wanted) == 0, "not %s", wanted);
+    bw_keep_alive(large);
+    bw_keep_alive(list);
+}
+
 static void in_child(const char *name, const char *knobs_text) {
     const char *const settings[] = {knobs_text, NULL};
     struct outcome outcome;
@@ -168,6 +209,15 @@ static void test_ahead(void **state) {
     in_child("ahead", "BURROWDEBUG=mark=watch,verify=1");
 }
 
+static void test_pages(void **state) {
+    (void)state;
+    if (access("/sys/kernel/mm/transparent_hugepage", F_OK) != 0)
+        skip(); // a kernel that has no huge pages to ask for
+    const char *const settings[] = {"BURROWDEBUG=", "GOMEMLIMIT=8GiB", NULL};
+    struct outcome outcome;
+    assert_succeeded("pages", settings, &outcome);
+}
+
 static void test_minor(void **state) {
     (void)state;
     in_child("steady", "BURROWDEBUG=mark=watch");
@@ -179,11 +229,11 @@ static void test_minor(void **state) {
 
 int main(int argc, char **argv) {
     static const struct child children[] = {
-        {"hopeless", child_hopeless}, {"lowered", child_lowered},   {"steady", child_steady},
-        {"growing", child_growing},   {"old_dies", child_old_dies}, {"ahead", child_ahead},
+        {"hopeless", child_hopeless}, {"lowered", child_lowered}, {"steady", child_steady}, {"growing", child_growing},
+        {"old_dies", child_old_dies}, {"ahead", child_ahead},     {"pages", child_pages},
     };
     child_main(argc, argv, children, COUNT_OF(children));
     const struct CMUnitTest tests[] = {cmocka_unit_test(test_limit), cmocka_unit_test(test_minor),
-                                       cmocka_unit_test(test_ahead)};
+                                       cmocka_unit_test(test_ahead), cmocka_unit_test(test_pages)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
