@@ -570,16 +570,16 @@ static void test_concurrent_misuse(void **state) {
 #ifdef __SANITIZE_THREAD__
     return; // which tells of it first
 #endif
-    // What is noticed depends on who comes first, and a map that is torn may also be told by a fault.
+    // What is noticed depends on who comes first, and a map that is torn may also be told by a fault: mostly it is noticed.
     static const char *const names[] = {"two_writers", "reader", "walker"};
     size_t told = 0;
-    for (size_t i = 0; i < COUNT_OF(names); i++) {
+    for (size_t i = 0; i < 5 * COUNT_OF(names); i++) {
         static struct outcome outcome;
-        child_run(&outcome, names[i], NULL);
+        child_run(&outcome, names[i % COUNT_OF(names)], NULL);
         told += outcome.status == 2 && strncmp(outcome.err, "fatal error: concurrent map ", 28) == 0;
         CHECK(outcome.status != 0 && outcome.status != -1);
     }
-    assert_true(told >= 2);
+    assert_true(told >= 8);
 }
 
 int main(int argc, char **argv) {
