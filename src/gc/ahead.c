@@ -57,8 +57,10 @@ static void make(size_t lo, size_t end) {
 
 /* Whether they still are is tried with the last one of the heap: the program could come to the next one while it is made. */
 static void try_huge_page(size_t page) {
-    if (atomic_load(&heap.huge_pages) || !heap_tries_huge_pages(page) || !is_free(page))
+    static size_t tried; /* to touch it again tells nothing */
+    if (atomic_load(&heap.huge_pages) || page <= tried || !heap_tries_huge_pages(page) || !is_free(page))
         return;
+    tried = page;
     os_want_huge_pages((void *)(heap.base + page), OS_HUGE_PAGE);
     heap_touch_huge_page(heap.base + page);
 }

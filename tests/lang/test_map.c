@@ -579,7 +579,7 @@ static void test_concurrent_misuse(void **state) {
         told += outcome.status == 2 && strncmp(outcome.err, "fatal error: concurrent map ", 28) == 0;
         CHECK(outcome.status != 0 && outcome.status != -1);
     }
-    assert_true(told >= 8);
+    assert_true(told >= 10);
 }
 
 int main(int argc, char **argv) {
