@@ -29,8 +29,7 @@ static bool make_huge(size_t lo, size_t hi) {
     uintptr_t marks = (uintptr_t)mark_byte(heap.base + hi - 1) & ~(OS_HUGE_PAGE - 1);
     if (marks > marks_made && (uintptr_t)mark_byte(heap.base + lo) >= marks) {
         marks_made = marks;
-        os_want_huge_pages((void *)marks, OS_HUGE_PAGE);
-        heap_touch_huge_page(marks);
+        heap_try_huge_page(marks);
     }
     return true;
 }
@@ -61,8 +60,7 @@ static void try_huge_page(size_t page) {
     if (atomic_load(&heap.huge_pages) || page <= tried || !heap_tries_huge_pages(page) || !is_free(page))
         return;
     tried = page;
-    os_want_huge_pages((void *)(heap.base + page), OS_HUGE_PAGE);
-    heap_touch_huge_page(heap.base + page);
+    heap_try_huge_page(heap.base + page);
 }
 
 static void make_ahead(size_t *made) {
@@ -99,6 +97,7 @@ void ahead_start(struct thread *self) {
     if (atomic_load_explicit(&has_thread, memory_order_relaxed) || heap_committed() < LEAST_HEAP ||
         knobs.memory_limit < INT64_MAX || atomic_exchange(&has_thread, true))
         return;
+    /* Not a modest one: it holds locks of the system's that the program's page faults wait for. */
     if (thread_start_internal(self, thread_attach_internal, work, NULL, "burrow-ahead"))
         atomic_store(&heap.looks_ahead, true);
 }

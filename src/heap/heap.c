@@ -112,6 +112,11 @@ bool heap_tries_huge_pages(size_t offset) {
     return atomic_load(&heap.huge_pages) || offset >= atomic_load(&next_try);
 }
 
+void heap_try_huge_page(uintptr_t page) {
+    os_want_huge_pages((void *)page, OS_HUGE_PAGE);
+    heap_touch_huge_page(page);
+}
+
 bool heap_touch_huge_page(uintptr_t page) {
     uint64_t since = os_thread_cpu_ns();
     if (!pages_touch(page, page + 1))
@@ -129,10 +134,8 @@ static bool grows_by_huge_pages(size_t begin, size_t bytes) {
     bool looks_ahead = atomic_load(&heap.looks_ahead);
     if (bytes < LARGE && (looks_ahead || begin < LEAST_HUGE))
         return false;
-    if (!looks_ahead && heap_tries_huge_pages(begin)) {
-        os_want_huge_pages((void *)(heap.base + begin), OS_HUGE_PAGE);
-        heap_touch_huge_page(heap.base + begin);
-    }
+    if (!looks_ahead && heap_tries_huge_pages(begin))
+        heap_try_huge_page(heap.base + begin);
     return atomic_load(&heap.huge_pages);
 }
 

@@ -247,6 +247,7 @@ size_t heap_live_bytes(void); /* of all objects, as the ledger has them, and of 
 /* Has the system make a huge page, which it was asked for; whether that is done fast is heap.huge_pages then. False: it may not
  * be touched. */
 bool heap_touch_huge_page(uintptr_t page);
+void heap_try_huge_page(uintptr_t page); /* asks for it, and touches it */
 /* Whether it is, or may be by now: it was found out long ago, as the heap goes. */
 bool heap_tries_huge_pages(size_t offset);
 /* Commits what lies beyond heap.used, at least `bytes`; under the pages lock. False: out of memory. */
